@@ -1,0 +1,3 @@
+from e2i_site.trail.events import register
+
+CANCELLED = register("jobs.job.cancelled", "Job cancelled")
