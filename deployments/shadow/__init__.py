@@ -1,0 +1,1 @@
+"""What a shadow version showed: evidence, and the sequential verdict on it. Pure, no database."""
