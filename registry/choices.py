@@ -1,0 +1,70 @@
+"""Stages, states and outcomes, with the words people see."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Stage(models.TextChoices):
+    DEVELOPMENT = "development", "Development"
+    STAGING = "staging", "Staging"
+    SHADOW = "shadow", "Shadow"
+    PRODUCTION = "production", "Production"
+    ARCHIVED = "archived", "Archived"
+    DEPRECATED = "deprecated", "Deprecated"
+
+
+# The way of a version. A restore from archived and a rollback are actions of their own.
+ALLOWED_PROMOTIONS: dict[str, tuple[Stage, ...]] = {
+    Stage.DEVELOPMENT: (Stage.STAGING, Stage.ARCHIVED),
+    Stage.STAGING: (Stage.SHADOW, Stage.ARCHIVED),
+    Stage.SHADOW: (Stage.PRODUCTION, Stage.ARCHIVED),
+    Stage.PRODUCTION: (Stage.ARCHIVED,),
+    Stage.ARCHIVED: (),
+    Stage.DEPRECATED: (),
+}
+# Stages that MLflow shows as an alias of the same name.
+ALIASED_STAGES = (Stage.STAGING, Stage.SHADOW, Stage.PRODUCTION)
+# Stages whose change waits for a healthy deployment.
+SERVED_STAGES = (Stage.SHADOW, Stage.PRODUCTION)
+
+
+class PromotionState(models.TextChoices):
+    OPEN = "open", "In review"
+    CHANGES_REQUESTED = "changes_requested", "Changes requested"
+    APPROVED = "approved", "Approved, rolling out"
+    APPLIED = "applied", "Done"
+    FAILED = "failed", "Roll-out failed"
+    REJECTED = "rejected", "Rejected"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    SUPERSEDED = "superseded", "Superseded"
+
+
+OPEN_PROMOTION = (PromotionState.OPEN, PromotionState.CHANGES_REQUESTED, PromotionState.APPROVED)
+UNDECIDED = (PromotionState.OPEN, PromotionState.CHANGES_REQUESTED)
+
+
+class GateOutcome(models.TextChoices):
+    PASS = "pass", "Passed"
+    INCONCLUSIVE = "inconclusive", "Inconclusive"
+    FAIL = "fail", "Failed"
+    ERROR = "error", "Error"
+
+
+# A group of gates is as good as its worst one.
+BADNESS = (GateOutcome.PASS, GateOutcome.INCONCLUSIVE, GateOutcome.FAIL, GateOutcome.ERROR)
+
+
+class ReviewDecision(models.TextChoices):
+    APPROVE = "approve", "Approved"
+    REJECT = "reject", "Rejected"
+    REQUEST_CHANGES = "request_changes", "Changes requested"
+    COMMENT = "comment", "Comment"
+
+
+class StageCause(models.TextChoices):
+    REGISTERED = "registered", "Registered"
+    PROMOTION = "promotion", "Promotion"
+    SUCCESSOR = "successor", "Archived for its successor"
+    ROLLBACK = "rollback", "Rollback"
+    DEPRECATION = "deprecation", "Deprecation"

@@ -1,0 +1,56 @@
+"""Promotion policies: what a version must show, and whose approval it needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+
+class PolicyQuerySet(models.QuerySet["PromotionPolicy"]):
+    def latest(self, name: str) -> PromotionPolicy | None:
+        """The newest version of the policy `name`."""
+        return self.filter(name=name).order_by("-version").first()
+
+
+class PromotionPolicy(models.Model):
+    """One immutable version of a policy.
+
+    `stages` maps a target stage to
+    {"gates": [{"id": …, …its limits}], "approvals": {"count": n, "roles": […]},
+     "shadow": {"hours", "requests", "error_rate", "p99_ms", "alpha", "sequential"}}
+    where "shadow" (for production only) holds the limits that a shadow window freezes.
+    """
+
+    name = models.SlugField(max_length=60)
+    version = models.PositiveIntegerField()
+    description = models.TextField(blank=True)
+    notice = models.CharField(
+        max_length=200, blank=True, help_text="Shown wherever the policy counts."
+    )
+    stages = models.JSONField()
+    published_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+    )
+    published_at = models.DateTimeField(auto_now_add=True)
+
+    objects = PolicyQuerySet.as_manager()
+
+    class Meta:
+        db_table = "ml_promotion_policies"
+        ordering = ["name", "-version"]
+        verbose_name_plural = "promotion policies"
+        constraints = [
+            models.UniqueConstraint(fields=["name", "version"], name="policy_name_version"),
+            models.CheckConstraint(condition=Q(version__gte=1), name="policy_version_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} v{self.version}"
+
+    def for_stage(self, stage: str) -> dict[str, Any] | None:
+        """The rules for promotions to `stage`; None when the policy says nothing about it."""
+        rules: dict[str, Any] | None = self.stages.get(stage)
+        return rules

@@ -1,0 +1,174 @@
+"""Promotions: requests to move a version, their gates and their reviews."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from registry.choices import (
+    BADNESS,
+    OPEN_PROMOTION,
+    GateOutcome,
+    PromotionState,
+    ReviewDecision,
+    Stage,
+)
+from registry.models.entry import RegistryEntry
+from registry.models.policy import PromotionPolicy
+
+
+class PromotionQuerySet(models.QuerySet["Promotion"]):
+    def open(self) -> PromotionQuerySet:
+        return self.filter(state__in=OPEN_PROMOTION)
+
+    def with_people(self) -> PromotionQuerySet:
+        """With what every list shows, in one query."""
+        return self.select_related("entry", "requester", "policy")
+
+
+class Promotion(models.Model):
+    """A request to move one version to one stage.
+
+    `revision` counts every change of what a reviewer looks at. A decision names the revision it
+    was made on, so that nobody decides on something they did not see.
+    """
+
+    entry = models.ForeignKey(RegistryEntry, on_delete=models.PROTECT, related_name="promotions")
+    from_stage = models.CharField(max_length=12, choices=Stage.choices)
+    to_stage = models.CharField(max_length=12, choices=Stage.choices)
+    requester = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="promotions"
+    )
+    reason = models.TextField()
+    state = models.CharField(
+        max_length=20, choices=PromotionState.choices, default=PromotionState.OPEN
+    )
+    state_reason = models.TextField(
+        blank=True, help_text="Why it was rejected, withdrawn, or what its roll-out waits for."
+    )
+    policy = models.ForeignKey(PromotionPolicy, on_delete=models.PROTECT, related_name="promotions")
+    artifact_digest = models.CharField(max_length=64, blank=True)
+    revision = models.PositiveIntegerField(default=1)
+    binding_hash = models.CharField(
+        max_length=64,
+        blank=True,
+        help_text="SHA-256 of version, digest, policy and gate evidence: what an approval is for.",
+    )
+    champion = models.ForeignKey(
+        RegistryEntry,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        help_text="The production version it was compared with.",
+    )
+    gates_evaluated_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+    applied_at = models.DateTimeField(null=True, blank=True)
+
+    objects = PromotionQuerySet.as_manager()
+
+    class Meta:
+        db_table = "ml_promotions"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["entry", "to_stage"],
+                condition=Q(state__in=OPEN_PROMOTION),
+                name="promotion_one_open_a_version_and_stage",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=PromotionState.values), name="promotion_state_is_legal"
+            ),
+            models.CheckConstraint(
+                condition=Q(from_stage__in=Stage.values, to_stage__in=Stage.values),
+                name="promotion_stages_are_legal",
+            ),
+        ]
+        indexes = [models.Index(fields=["state", "-id"], name="promotion_by_state")]
+
+    def __str__(self) -> str:
+        return f"{self.entry} → {self.to_stage}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("registry:promotion", args=[self.pk])
+
+    @property
+    def trail_scope(self) -> str:
+        return self.entry.trail_scope
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_PROMOTION
+
+
+class GateResult(models.Model):
+    """One gate of one promotion: what was measured, against which limit, and the evidence."""
+
+    promotion = models.ForeignKey(Promotion, on_delete=models.PROTECT, related_name="gates")
+    gate_id = models.CharField(max_length=60)
+    position = models.PositiveIntegerField()
+    specification = models.JSONField(default=dict, help_text="As the policy had it.")
+    outcome = models.CharField(max_length=12, choices=GateOutcome.choices)
+    summary = models.TextField(help_text="One sentence for people.")
+    measured = models.CharField(max_length=200, blank=True)
+    limit = models.CharField(max_length=200, blank=True)
+    sample_size = models.PositiveBigIntegerField(null=True, blank=True)
+    evidence = models.JSONField(default=dict)
+    evidence_hash = models.CharField(max_length=64)
+    seconds = models.FloatField()
+    evaluated_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "ml_gate_results"
+        ordering = ["promotion", "position"]
+        constraints = [
+            models.UniqueConstraint(fields=["promotion", "gate_id"], name="gate_once_a_promotion"),
+            models.CheckConstraint(
+                condition=Q(outcome__in=GateOutcome.values), name="gate_outcome_is_legal"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.gate_id}: {self.outcome}"
+
+    @property
+    def badness(self) -> int:
+        return BADNESS.index(GateOutcome(self.outcome))
+
+
+class Review(models.Model):
+    """What one person said about a promotion, and on what evidence."""
+
+    promotion = models.ForeignKey(Promotion, on_delete=models.PROTECT, related_name="reviews")
+    reviewer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="reviews"
+    )
+    decision = models.CharField(max_length=16, choices=ReviewDecision.choices)
+    reason = models.TextField()
+    revision = models.PositiveIntegerField()
+    binding_hash = models.CharField(max_length=64)
+    void_reason = models.CharField(
+        max_length=300, blank=True, help_text="Why it counts no more; empty while it counts."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "ml_reviews"
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["promotion", "reviewer", "binding_hash"],
+                condition=Q(decision=ReviewDecision.APPROVE),
+                name="review_one_approval_a_person_and_evidence",
+            ),
+            models.CheckConstraint(
+                condition=Q(decision__in=ReviewDecision.values), name="review_decision_is_legal"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.reviewer}: {self.decision}"
