@@ -1,0 +1,294 @@
+"""The audit report in the form of the plan: everything in it is computed from stored outcomes."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.template.loader import render_to_string
+from django.utils import timezone
+
+from e2i_site.audit import plan, report_markdown, state
+from e2i_site.audit.choices import FindingStatus, Outcome, Priority
+from e2i_site.audit.models import AuditRun, Finding, SubjectResult
+from e2i_site.audit.plan import Agent, Aspect
+from e2i_site.audit.state import ItemState, PhaseState
+from e2i_site.core.errors import ConfigurationError, InvalidInput
+
+TITLE = "MLflow implementation audit"
+RESOLVED_SHOWN = 50
+
+
+@dataclass(frozen=True)
+class AgentRow:
+    """One line of the final state table; `status` is "verified" only when all of it passed."""
+
+    agent: str
+    mlflow: str
+    database: str
+    status: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """One line of the remediation summary."""
+
+    priority: str
+    agent: str
+    check: str
+    title: str
+    subject: str
+    message: str
+    remediation: str
+    status: str
+    since: datetime
+    evidence: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All a rendering needs. `run` is None when it joins the latest result of every check."""
+
+    made_at: datetime
+    run: AuditRun | None
+    last_run: AuditRun | None
+    phases: list[PhaseState]
+    findings: list[FindingRow]
+    resolved: list[FindingRow]
+    title: str = TITLE
+
+    @property
+    def open_findings(self) -> list[FindingRow]:
+        return [each for each in self.findings if each.status == FindingStatus.OPEN]
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        return Counter(item.status for phase in self.phases for item in phase.live)
+
+    @property
+    def subjects(self) -> int:
+        return sum(each.subjects for each in self.phases)
+
+    @property
+    def by_priority(self) -> dict[str, int]:
+        counted = Counter(each.priority for each in self.open_findings)
+        return {priority: counted[priority] for priority in Priority.values}
+
+    @property
+    def is_clean(self) -> bool:
+        """Everything that could be looked at passed, and nothing is open."""
+        allowed = {Outcome.PASS, Outcome.NOT_APPLICABLE}
+        return bool(self.outcomes[Outcome.PASS]) and not (
+            set(self.outcomes) - allowed or self.open_findings
+        )
+
+    @property
+    def verdict(self) -> str:
+        """The first sentence of the executive summary."""
+        if not self.subjects and not set(self.outcomes) & {Outcome.FAIL, Outcome.ERROR}:
+            return "Nothing has been established yet: no check has looked at anything."
+        if self.is_clean:
+            return "Clean: every check that had something to look at passed."
+        problems = []
+        if self.open_findings:
+            counts = ", ".join(f"{n} {p}" for p, n in self.by_priority.items() if n)
+            problems.append(f"{_count(len(self.open_findings), 'open finding')} ({counts})")
+        words = {
+            Outcome.ERROR: "in error",
+            Outcome.INCONCLUSIVE: "inconclusive",
+            state.NEVER_RAN: "never run",
+        }
+        problems += [
+            f"{_count(self.outcomes[status], 'item')} {word}"
+            for status, word in words.items()
+            if self.outcomes[status]
+        ]
+        failing = self.outcomes[Outcome.FAIL]
+        if failing and not self.open_findings:
+            problems.append(f"{_count(failing, 'item')} failing under a waiver")
+        return f"Not clean: {', '.join(problems)}."
+
+    @property
+    def summary(self) -> str:
+        """The second sentence: how much was looked at."""
+        live = sum(len(phase.live) for phase in self.phases)
+        total = sum(len(phase.items) for phase in self.phases)
+        return (
+            f"{self.outcomes[Outcome.PASS]} of {live} automated items passed over "
+            f"{_count(self.subjects, 'outcome')}; {self.outcomes[Outcome.NOT_APPLICABLE]} had "
+            f"nothing to look at. {total - live} of the plan's {total} items are not live checks."
+        )
+
+    @property
+    def agents(self) -> list[AgentRow]:
+        return [self._agent(agent) for agent in plan.AGENTS]
+
+    def _agent(self, agent: Agent) -> AgentRow:
+        phase = next(each for each in self.phases if each.phase.agent is agent)
+        found = [each for each in self.open_findings if each.agent == agent]
+        if found:
+            worst = min(each.priority for each in found)
+            status = f"{_count(len(found), 'open finding')}, worst {worst}"
+        else:
+            status = phase.label.lower() if phase.status != Outcome.PASS else "verified"
+        return AgentRow(
+            agent,
+            _aspect(phase.aspect(Aspect.MLFLOW)),
+            _aspect(phase.aspect(Aspect.DATABASE)),
+            status,
+            phase.status,
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON document."""
+        return {
+            "title": self.title,
+            "made_at": self.made_at.isoformat(),
+            "run": self.run.pk if self.run else None,
+            "last_run": self.last_run.pk if self.last_run else None,
+            "clean": self.is_clean,
+            "verdict": self.verdict,
+            "summary": self.summary,
+            "final_state": [vars(each) for each in self.agents],
+            "phases": [_phase_dict(each) for each in self.phases],
+            "remediation": [_finding_dict(each) for each in self.findings],
+            "resolved": [_finding_dict(each) for each in self.resolved],
+            "open_findings": self.by_priority,
+        }
+
+
+def build(run: AuditRun | None = None) -> Report:
+    """The report of one run, or of the latest result of every check."""
+    now = timezone.now()
+    last = AuditRun.objects.finished().first()
+    if run is not None:
+        return Report(now, run, last, state.of_run(run), _failures(run), [])
+    unresolved = Finding.objects.exclude(status=FindingStatus.RESOLVED)
+    findings = [_row(each, each.status_at(now)) for each in unresolved]
+    resolved = Finding.objects.resolved().order_by("-resolved_at")[:RESOLVED_SHOWN]
+    rows = [_row(each, FindingStatus.RESOLVED) for each in resolved]
+    return Report(now, None, last, state.latest(), findings, rows)
+
+
+def to_json(report: Report) -> str:
+    return json.dumps(report.as_dict(), indent=2, ensure_ascii=False) + "\n"
+
+
+def to_html(report: Report) -> str:
+    """One self-contained page, to keep or to send."""
+    return render_to_string("audit/report_document.html", {"report": report})
+
+
+def to_pdf(report: Report) -> bytes:
+    """The same page as PDF. ConfigurationError when WeasyPrint or its libraries are missing."""
+    try:
+        from weasyprint import HTML
+    except (ImportError, OSError) as error:
+        raise ConfigurationError(
+            "PDF needs WeasyPrint and the pango library, which are not installed here "
+            f"({error}). Take --format html and print it, or install them."
+        ) from None
+    return bytes(HTML(string=to_html(report)).write_pdf())
+
+
+FORMATS: dict[str, tuple[str, Callable[[Report], str | bytes]]] = {
+    "md": ("text/markdown; charset=utf-8", report_markdown.render),
+    "html": ("text/html; charset=utf-8", to_html),
+    "pdf": ("application/pdf", to_pdf),
+    "json": ("application/json", to_json),
+}
+
+
+def render(report: Report, format: str) -> bytes:
+    """The report as bytes. InvalidInput for an unknown format."""
+    if format not in FORMATS:
+        raise InvalidInput(f"{format!r} is not a format; take one of {', '.join(FORMATS)}.")
+    content = FORMATS[format][1](report)
+    return content if isinstance(content, bytes) else content.encode()
+
+
+def _row(finding: Finding, status: str) -> FindingRow:
+    return FindingRow(
+        finding.priority,
+        plan.phase(finding.phase).agent,
+        finding.check_id,
+        finding.title,
+        finding.subject_label,
+        finding.message,
+        finding.remediation,
+        status,
+        finding.opened_at,
+        finding.evidence,
+    )
+
+
+def _failures(run: AuditRun) -> list[FindingRow]:
+    failures = (
+        SubjectResult.objects.filter(result__run=run, outcome=Outcome.FAIL)
+        .select_related("result", "finding")
+        .order_by("priority", "id")
+    )
+    return [
+        FindingRow(
+            each.priority or "",
+            plan.phase(each.result.phase).agent,
+            each.result.check_id,
+            each.result.title,
+            each.subject_label,
+            each.message,
+            each.result.remediation,
+            FindingStatus.OPEN,
+            each.result.at,
+            each.evidence,
+        )
+        for each in failures
+    ]
+
+
+def _aspect(items: list[ItemState]) -> str:
+    """ "5 of 6 items passed, 1 never ran"; "not automated" when no check answers for it."""
+    if not items:
+        return "not automated"
+    counted = Counter(each.status for each in items)
+    parts = [f"{counted.pop(Outcome.PASS.value, 0)} of {len(items)} items passed"]
+    parts += [f"{n} {state.LABELS[status].lower()}" for status, n in counted.items()]
+    return ", ".join(parts)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _finding_dict(row: FindingRow) -> dict[str, Any]:
+    return {**vars(row), "since": row.since.isoformat()}
+
+
+def _phase_dict(phase: PhaseState) -> dict[str, Any]:
+    return {
+        "phase": phase.phase.number,
+        "title": phase.phase.title,
+        "agent": phase.phase.agent,
+        "status": phase.status,
+        "passed": phase.passed,
+        "subjects": phase.subjects,
+        "first_at": phase.first_at.isoformat() if phase.first_at else None,
+        "last_at": phase.last_at.isoformat() if phase.last_at else None,
+        "items": [
+            {
+                "id": each.item.id,
+                "title": each.item.title,
+                "status": each.status,
+                "by_tests": each.item.by_tests or None,
+                "checks": [
+                    {"id": check.id, "outcome": check.status, "summary": check.summary}
+                    for check in each.checks
+                ],
+            }
+            for each in phase.items
+        ],
+    }
