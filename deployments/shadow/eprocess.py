@@ -6,7 +6,7 @@ a limit p0, the evidence that the rate is below p0 is
     E-(k, n) = ∫ (q/p0)^k ((1-q)/(1-p0))^(n-k) dF(q),   F a Beta(a, b) truncated to (0, p0).
 
 For every rate ≥ p0 it is a non-negative supermartingale that starts at 1, so the chance that it
-ever reaches 1/α is at most α (Ville 1939; Howard, Ramdas, McAuliffe and Sekhon 2021).
+ever reaches 1/alpha is at most alpha (Ville 1939; Howard, Ramdas, McAuliffe and Sekhon 2021).
 E+ is the same with F on (p0, 1).
 
 All results are natural logarithms. Arguments may be arrays; they broadcast. Hits may be
@@ -100,7 +100,7 @@ def _stirling_error(z: Floats) -> Floats:
 
 
 def _log_tail(alpha: Floats, beta: Floats, x: float) -> Floats:
-    """The scaled integral far in the tail, by its continued fraction (DLMF 8.17.22), Lentz's way."""
+    """The scaled integral far in the tail, by its continued fraction (DLMF 8.17.22)."""
     tiny = 1e-300
     total = alpha + beta
     c = np.ones_like(alpha)

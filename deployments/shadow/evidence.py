@@ -19,17 +19,17 @@ class ShadowLimits:
     `sequential` off only the floors decide: for demonstrations, and the verdict says so.
     """
 
-    min_hours: float = 24.0
-    min_requests: int = 1000
-    max_error_rate: float = 0.01
-    max_p99_ms: float = 150.0
+    hours: float = 24.0
+    requests: int = 1000
+    error_rate: float = 0.01
+    p99_ms: float = 150.0
     alpha: float = 0.05
     sequential: bool = True
 
     def __post_init__(self) -> None:
-        if self.min_hours < 0 or self.min_requests < 1 or self.max_p99_ms <= 0:
+        if self.hours < 0 or self.requests < 1 or self.p99_ms <= 0:
             raise InvalidInput("A shadow window needs hours ≥ 0, requests ≥ 1 and a p99 above 0.")
-        if not (0 < self.max_error_rate < 1 and 0 < self.alpha < 1):
+        if not (0 < self.error_rate < 1 and 0 < self.alpha < 1):
             raise InvalidInput("The error rate's limit and alpha are shares between 0 and 1.")
 
     def to_json(self) -> dict[str, Any]:

@@ -133,14 +133,14 @@ def requests_to_certify(
 
 def _duration(evidence: ShadowEvidence, limits: ShadowLimits) -> Criterion:
     hours = evidence.elapsed / timedelta(hours=1)
-    enough = hours >= limits.min_hours
-    limit = duration(timedelta(hours=limits.min_hours))
+    enough = hours >= limits.hours
+    limit = duration(timedelta(hours=limits.hours))
     return Criterion(
         key="duration",
         label="Duration",
         unit="h",
         measured=hours,
-        limit=limits.min_hours,
+        limit=limits.hours,
         outcome=State.PASS if enough else State.INCONCLUSIVE,
         n=evidence.requests,
         sentence=f"open for {duration(evidence.elapsed)} of at least {limit}",
@@ -148,32 +148,32 @@ def _duration(evidence: ShadowEvidence, limits: ShadowLimits) -> Criterion:
 
 
 def _requests(evidence: ShadowEvidence, limits: ShadowLimits) -> Criterion:
-    missing = max(0, limits.min_requests - evidence.requests)
+    missing = max(0, limits.requests - evidence.requests)
     return Criterion(
         key="requests",
         label="Requests",
         unit="",
         measured=float(evidence.requests),
-        limit=float(limits.min_requests),
+        limit=float(limits.requests),
         outcome=State.INCONCLUSIVE if missing else State.PASS,
         n=evidence.requests,
-        sentence=f"{count(evidence.requests)} of at least {count(limits.min_requests)}",
+        sentence=f"{count(evidence.requests)} of at least {count(limits.requests)}",
         further_requests=missing,
     )
 
 
 def _error_rate(evidence: ShadowEvidence, limits: ShadowLimits) -> Criterion:
     n, errors = evidence.requests, evidence.errors
-    rate = _rate(evidence, limits, "errors", limits.max_error_rate)
+    rate = _rate(evidence, limits, "errors", limits.error_rate)
     seen = f"{count(errors)} of {count(n)} failed, {percent(errors / n)}" if n else "no request yet"
     return Criterion(
         key="error_rate",
         label="Error rate",
         unit="share",
         measured=errors / n if n else None,
-        limit=limits.max_error_rate,
+        limit=limits.error_rate,
         n=n,
-        sentence=f"{seen}; the limit is {percent(limits.max_error_rate)}. {rate.remark}".strip(),
+        sentence=f"{seen}; the limit is {percent(limits.error_rate)}. {rate.remark}".strip(),
         **rate.fields(),
     )
 
@@ -192,9 +192,9 @@ def _latency(evidence: ShadowEvidence, limits: ShadowLimits) -> Criterion:
         label="Latency p99",
         unit="ms",
         measured=p99,
-        limit=limits.max_p99_ms,
+        limit=limits.p99_ms,
         n=n,
-        sentence=f"{seen}; the limit is {limits.max_p99_ms:g} ms. {rate.remark}".strip(),
+        sentence=f"{seen}; the limit is {limits.p99_ms:g} ms. {rate.remark}".strip(),
         **rate.fields(),
     )
 
@@ -257,8 +257,8 @@ def _by_floor(
     """Without a sequential test the one look at the end of the window decides."""
     if holds:
         return _Rate(State.PASS, hits, "")
-    over = evidence.elapsed >= timedelta(hours=limits.min_hours)
-    if over and evidence.requests >= limits.min_requests and not measured_holds:
+    over = evidence.elapsed >= timedelta(hours=limits.hours)
+    if over and evidence.requests >= limits.requests and not measured_holds:
         return _Rate(State.FAIL, hits, "It is above the limit.")
     return _Rate(State.INCONCLUSIVE, hits, "", further=None)
 
@@ -288,8 +288,7 @@ def _notes(
         )
     if limits.sequential:
         spotless = np.zeros(sum(1 for m in evidence.minutes if m.requests + m.dropped))
-        for each in criteria[2:]:
-            notes.append(_disagreement(each, limits, spotless))
+        notes.extend(_disagreement(each, limits, spotless) for each in criteria[2:])
     return tuple(filter(None, notes))
 
 
@@ -298,7 +297,7 @@ def _disagreement(criterion: Criterion, limits: ShadowLimits, spotless: NDArray[
 
     Minutes too few to certify anything, even without a hit (`spotless`), tell none.
     """
-    rate_limit = limits.max_error_rate if criterion.key == "error_rate" else TAIL
+    rate_limit = limits.error_rate if criterion.key == "error_rate" else TAIL
     block, threshold = criterion.block_log_evidence, math.log(1 / limits.alpha)
     if block is None or float(blocks.log_evidence_below(spotless, rate_limit)) < threshold:
         return ""
@@ -329,7 +328,7 @@ def _largest(values: list[int | None]) -> int | None:
 
 def _wait(evidence: ShadowEvidence, limits: ShadowLimits, further: int | None) -> timedelta | None:
     """The time until the floors hold and `further` requests came, at the present traffic."""
-    floor = max(timedelta(hours=limits.min_hours) - evidence.elapsed, timedelta(0))
+    floor = max(timedelta(hours=limits.hours) - evidence.elapsed, timedelta(0))
     if further is None:
         return None
     if further == 0:
@@ -364,7 +363,7 @@ def _need(
     further: int | None,
     wait: timedelta | None,
 ) -> str:
-    floor = max(timedelta(hours=limits.min_hours) - evidence.elapsed, timedelta(0))
+    floor = max(timedelta(hours=limits.hours) - evidence.elapsed, timedelta(0))
     parts = [duration(floor)] if floor else []
     known = max(each.further_requests or 0 for each in criteria)
     if known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -34,7 +35,7 @@ def by_quadrature(k: int, n: int, limit: float, low: float, high: float, b: floa
     mass = ((1 - low) ** b - (1 - high) ** b) / b
     total = sum(
         quad(lambda q: math.exp(log_integrand(q) - top), x, y, epsrel=1e-11, limit=300)[0]
-        for x, y in zip(cuts, cuts[1:], strict=False)
+        for x, y in itertools.pairwise(cuts)
     )
     return top + math.log(total / mass)
 

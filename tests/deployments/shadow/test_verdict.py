@@ -108,7 +108,7 @@ def test_a_void_window_never_passes() -> None:
 
 
 class TestFloorsOnly:
-    limits = ShadowLimits(min_hours=0.05, min_requests=100, sequential=False)
+    limits = ShadowLimits(hours=0.05, requests=100, sequential=False)
 
     def test_says_so(self) -> None:
         verdict = judge(evidence(minutes=4, requests=120), self.limits)
@@ -161,7 +161,7 @@ def test_the_estimate_is_the_first_number_that_certifies(
 
 def test_limits_round_trip_and_refuse_what_does_not_fit() -> None:
     assert ShadowLimits.from_json(LIMITS.to_json()) == LIMITS
-    with pytest.raises(InvalidInput, match="min_hours"):
+    with pytest.raises(InvalidInput, match="hours"):
         ShadowLimits.from_json({})
     with pytest.raises(InvalidInput):
-        ShadowLimits(max_error_rate=0)
+        ShadowLimits(error_rate=0)
