@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from datetime import UTC, datetime, timedelta
 
@@ -21,18 +22,16 @@ def evidence(
 ) -> ShadowEvidence:
     """A window of `minutes` with its counts spread evenly."""
 
-    def share(total: int, minute: int) -> int:
-        return total * (minute + 1) // minutes - total * minute // minutes
+    def spread(total: int, over: list[int]) -> list[int]:
+        """`total` in proportion to `over`, never more than it where total <= sum(over)."""
+        ends = [total * done // max(sum(over), 1) for done in itertools.accumulate(over)]
+        return [end - start for start, end in itertools.pairwise([0, *ends])]
 
+    counts = spread(requests, [1] * minutes)
+    hits = zip(counts, spread(errors, counts), spread(slow, counts), strict=True)
+    lost = spread(dropped, [1] * minutes)
     rows = tuple(
-        Minute(
-            OPENED + timedelta(minutes=i),
-            share(requests, i),
-            share(errors, i),
-            share(slow, i),
-            share(dropped, i),
-        )
-        for i in range(minutes)
+        Minute(OPENED + timedelta(minutes=i), *each, lost[i]) for i, each in enumerate(hits)
     )
     latency = Histogram.of([20.0] * (requests - slow) + [400.0] * slow)
     return ShadowEvidence(OPENED, OPENED + timedelta(minutes=minutes), rows, latency, void)
