@@ -1,0 +1,84 @@
+"""Ask that a version moves to a stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import IntegrityError, transaction
+
+from e2i_site.core.errors import Conflict, InvalidInput
+from e2i_site.jobs.enqueue import enqueue
+from e2i_site.trail.record import record
+from registry import trail_events
+from registry.actions.refresh_gates import refresh_gates
+from registry.actions.stages import refuse_if_taken
+from registry.choices import Stage
+from registry.models import Promotion, PromotionPolicy, RegistryEntry
+from registry.policies import may_request
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@transaction.atomic
+def request_promotion(
+    *, entry: RegistryEntry, to_stage: str, reason: str, requester: User
+) -> Promotion:
+    """Open a promotion and evaluate its gates.
+
+    Raises `Refused` when the requester may not ask or the move is illegal, `InvalidInput` for an
+    empty reason or an unknown stage, `Conflict` when such a promotion is open already.
+    """
+    if to_stage not in Stage.values:
+        raise InvalidInput(f"No stage is called {to_stage!r}.", field="to_stage")
+    if not reason.strip():
+        raise InvalidInput("Say why this version should move.", field="reason")
+    entry = RegistryEntry.objects.select_for_update(of=("self",)).get(pk=entry.pk)
+    may_request(requester, entry, to_stage).enforce()
+    refuse_if_taken(entry, to_stage)
+    promotion = Promotion(
+        entry=entry,
+        from_stage=entry.stage,
+        to_stage=to_stage,
+        requester=requester,
+        reason=reason.strip(),
+        policy=_policy_for(entry, to_stage),
+        artifact_digest=entry.artifact_digest,
+    )
+    try:
+        with transaction.atomic():
+            promotion.save()
+    except IntegrityError:
+        raise Conflict(f"A promotion of {entry} to {to_stage} is open already.") from None
+    record(
+        trail_events.PROMOTION_REQUESTED,
+        actor=requester,
+        subject=promotion,
+        new={
+            "from": entry.stage,
+            "to": to_stage,
+            "digest": entry.artifact_digest,
+            "policy": str(promotion.policy),
+        },
+        reason=promotion.reason,
+    )
+    if not entry.artifact_digest:
+        enqueue(
+            "registry.fingerprint",
+            payload={"entry": entry.pk},
+            subject=f"entry:{entry.pk}",
+            actor=requester,
+            key=f"fingerprint:{entry.pk}",
+        )
+    return refresh_gates(promotion=promotion)
+
+
+def _policy_for(entry: RegistryEntry, to_stage: str) -> PromotionPolicy:
+    name = entry.model.policy_name
+    policy = PromotionPolicy.objects.latest(name)
+    if policy is None or policy.for_stage(to_stage) is None:
+        raise InvalidInput(
+            f"Policy {name!r} has no rules for promotions to {to_stage}; an administrator must "
+            "publish some or choose another policy for the model."
+        )
+    return policy

@@ -1,0 +1,119 @@
+"""Approve, reject, request changes to, or comment on a promotion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils import timezone
+
+from e2i_site.core.errors import Conflict, InvalidInput
+from e2i_site.trail.record import record
+from registry import rollouts, trail_events
+from registry.actions.apply_promotion import apply_promotion
+from registry.actions.refresh_gates import refresh_gates
+from registry.choices import SERVED_STAGES, PromotionState, ReviewDecision
+from registry.models import Promotion, Review
+from registry.policies import approval_rules, may_review
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+def review_promotion(
+    *, promotion: Promotion, reviewer: User, decision: str, reason: str, revision: int
+) -> Review:
+    """Record a decision made on `revision` of the promotion, and act on it.
+
+    Gates are evaluated afresh first. Raises `Conflict` when the promotion changed since
+    `revision`, `Refused` when the reviewer may not decide, `InvalidInput` without a reason.
+    """
+    if decision not in ReviewDecision.values:
+        raise InvalidInput(f"{decision!r} is no decision.", field="decision")
+    if not reason.strip():
+        raise InvalidInput("Give a reason; it goes on record.", field="reason")
+    # Committed on its own: what changed must stay visible when the decision is refused.
+    refresh_gates(promotion=promotion)
+    with transaction.atomic():
+        promotion = (
+            Promotion.objects.select_for_update(of=("self",))
+            .select_related("entry__model", "policy", "requester", "champion")
+            .get(pk=promotion.pk)
+        )
+        if decision != ReviewDecision.COMMENT and promotion.revision != revision:
+            raise Conflict("The promotion changed since you looked at it. Look again, then decide.")
+        may_review(reviewer, promotion, decision, promotion.gates.all()).enforce()
+        _refuse_second_approval(promotion, reviewer, decision)
+        review = Review.objects.create(
+            promotion=promotion,
+            reviewer=reviewer,
+            decision=decision,
+            reason=reason.strip(),
+            revision=promotion.revision,
+            binding_hash=promotion.binding_hash,
+        )
+        record(
+            trail_events.PROMOTION_REVIEWED,
+            actor=reviewer,
+            subject=promotion,
+            new={
+                "decision": decision,
+                "revision": promotion.revision,
+                "binding_hash": promotion.binding_hash,
+                "digest": promotion.artifact_digest,
+            },
+            reason=review.reason,
+        )
+        _act(promotion, review)
+    return review
+
+
+def _refuse_second_approval(promotion: Promotion, reviewer: User, decision: str) -> None:
+    same = {"reviewer": reviewer, "decision": decision, "void_reason": ""}
+    if decision == ReviewDecision.APPROVE and promotion.reviews.filter(**same).exists():
+        raise Conflict("You have approved it already.")
+
+
+def _act(promotion: Promotion, review: Review) -> None:
+    if review.decision == ReviewDecision.APPROVE:
+        _count_approvals(promotion, review)
+    elif review.decision == ReviewDecision.REJECT:
+        _decide(promotion, PromotionState.REJECTED, review)
+        record(
+            trail_events.PROMOTION_REJECTED,
+            actor=review.reviewer,
+            subject=promotion,
+            reason=review.reason,
+        )
+    elif review.decision == ReviewDecision.REQUEST_CHANGES:
+        promotion.state = PromotionState.CHANGES_REQUESTED
+        promotion.revision += 1
+        promotion.save(update_fields=["state", "revision"])
+
+
+def _count_approvals(promotion: Promotion, review: Review) -> None:
+    """The last approval that is needed decides; each person counts once."""
+    counted = promotion.reviews.filter(
+        decision=ReviewDecision.APPROVE, void_reason="", binding_hash=promotion.binding_hash
+    )
+    people = set(counted.values_list("reviewer_id", flat=True))
+    if len(people) < approval_rules(promotion)["count"]:
+        return
+    _decide(promotion, PromotionState.APPROVED, review)
+    record(
+        trail_events.PROMOTION_APPROVED,
+        actor=review.reviewer,
+        subject=promotion,
+        new={"binding_hash": promotion.binding_hash, "approvals": len(people)},
+    )
+    if promotion.to_stage in SERVED_STAGES:
+        rollouts.begin(promotion)
+    else:
+        apply_promotion(promotion=promotion, actor=review.reviewer)
+
+
+def _decide(promotion: Promotion, state: PromotionState, review: Review) -> None:
+    promotion.state = state
+    promotion.state_reason = review.reason if state == PromotionState.REJECTED else ""
+    promotion.decided_at = timezone.now()
+    promotion.save(update_fields=["state", "state_reason", "decided_at"])

@@ -1,0 +1,126 @@
+"""Who may do what in the registry, and why not. Pure functions over loaded objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from e2i_site.core.decision import ALLOWED, Decision, refuse
+from e2i_site.core.roles import Role, has_role
+from registry.choices import (
+    ALLOWED_PROMOTIONS,
+    UNDECIDED,
+    GateOutcome,
+    PromotionState,
+    ReviewDecision,
+    Stage,
+)
+from registry.models import GateResult, Promotion, RegistryEntry
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+MAY_REQUEST = (Role.REQUESTER, Role.REVIEWER, Role.APPROVER, Role.DEPLOYER, Role.ADMINISTRATOR)
+MAY_COMMENT = (Role.REQUESTER, Role.REVIEWER, Role.APPROVER, Role.DEPLOYER, Role.ADMINISTRATOR)
+
+
+def is_legal(from_stage: str, to_stage: str) -> bool:
+    """Whether a promotion may go from one stage to the other; no stage is skipped."""
+    return to_stage in ALLOWED_PROMOTIONS.get(from_stage, ())
+
+
+def may_request(user: User, entry: RegistryEntry, to_stage: str) -> Decision:
+    """Ask to move `entry` to `to_stage`."""
+    if not has_role(user, *MAY_REQUEST):
+        return refuse("Your roles do not include requesting promotions.")
+    if not is_legal(entry.stage, to_stage):
+        return refuse(illegal_reason(entry.stage, to_stage))
+    if entry.deleted_in_mlflow:
+        return refuse("This version was deleted in MLflow.")
+    return ALLOWED
+
+
+def illegal_reason(from_stage: str, to_stage: str) -> str:
+    """The sentence that says where a version in `from_stage` may go."""
+    onward = ", ".join(stage.value for stage in ALLOWED_PROMOTIONS.get(from_stage, ()))
+    ways = f"it may go to {onward}" if onward else "nothing follows it"
+    return f"A version in {from_stage} cannot be promoted to {to_stage}: {ways}."
+
+
+def approval_rules(promotion: Promotion) -> dict[str, Any]:
+    """{"count": approvals needed, "roles": who may give them} of the promotion's policy."""
+    rules = promotion.policy.for_stage(promotion.to_stage) or {}
+    return dict(rules.get("approvals") or {"count": 1, "roles": [Role.APPROVER]})
+
+
+def gates_not_passed(gates: Iterable[GateResult]) -> list[GateResult]:
+    return [gate for gate in gates if gate.outcome != GateOutcome.PASS]
+
+
+def may_review(
+    user: User, promotion: Promotion, decision: str, gates: Iterable[GateResult] = ()
+) -> Decision:
+    """Approve, reject, request changes or comment. `gates` matter only for an approval."""
+    if promotion.state not in UNDECIDED and decision != ReviewDecision.COMMENT:
+        return refuse(f"It is {PromotionState(promotion.state).label.lower()}; nothing to decide.")
+    if decision == ReviewDecision.COMMENT:
+        allowed = has_role(user, *MAY_COMMENT)
+        return ALLOWED if allowed else refuse("Your roles do not include commenting.")
+    roles = approval_rules(promotion)["roles"]
+    reasons = []
+    if not has_role(user, *roles):
+        reasons.append(f"This decision needs the role {' or '.join(roles)}.")
+    if user.pk == promotion.requester_id:
+        reasons.append("You requested it; somebody else decides.")
+    if decision == ReviewDecision.APPROVE:
+        reasons += _approval_refusals(user, promotion, gates)
+    return refuse(*reasons) if reasons else ALLOWED
+
+
+def _approval_refusals(user: User, promotion: Promotion, gates: Iterable[GateResult]) -> list[str]:
+    reasons = []
+    if user.pk == promotion.entry.trained_by_id:
+        reasons.append("You trained this version; somebody else approves.")
+    if promotion.state == PromotionState.CHANGES_REQUESTED:
+        reasons.append("A reviewer requested changes; the requester has to answer first.")
+    if promotion.gates_evaluated_at is None:
+        reasons.append("Its gates have not been evaluated yet.")
+    if blocking := gates_not_passed(gates):
+        names = ", ".join(f"{gate.gate_id} ({gate.outcome})" for gate in blocking)
+        reasons.append(f"Not every gate has passed: {names}.")
+    return reasons
+
+
+def may_withdraw(user: User, promotion: Promotion) -> Decision:
+    """Take a request back."""
+    if promotion.state not in UNDECIDED:
+        return refuse(f"It is {PromotionState(promotion.state).label.lower()}.")
+    if user.pk != promotion.requester_id and not has_role(user, Role.ADMINISTRATOR):
+        return refuse("Only the requester or an administrator can withdraw it.")
+    return ALLOWED
+
+
+def may_resubmit(user: User, promotion: Promotion) -> Decision:
+    """Answer a reviewer who requested changes."""
+    if promotion.state != PromotionState.CHANGES_REQUESTED:
+        return refuse("No changes are requested.")
+    if user.pk != promotion.requester_id:
+        return refuse("Only the requester can answer.")
+    return ALLOWED
+
+
+def may_manage_policies(user: User) -> Decision:
+    """Publish a policy, or choose which one governs a model."""
+    allowed = has_role(user, Role.ADMINISTRATOR)
+    return ALLOWED if allowed else refuse("Only an administrator manages policies.")
+
+
+def may_deprecate(user: User, entry: RegistryEntry) -> Decision:
+    """Take a version out of use for good, from any stage that serves nothing."""
+    if not has_role(user, Role.ADMINISTRATOR):
+        return refuse("Only an administrator deprecates versions.")
+    if entry.stage == Stage.DEPRECATED:
+        return refuse("It is deprecated already.")
+    if entry.stage in (Stage.PRODUCTION, Stage.SHADOW):
+        return refuse(f"It is in {entry.stage}; archive it first.")
+    return ALLOWED
