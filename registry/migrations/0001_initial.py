@@ -7,7 +7,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -16,177 +15,449 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='RegisteredModel',
+            name="RegisteredModel",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=256, unique=True)),
-                ('description', models.TextField(blank=True)),
-                ('policy_name', models.CharField(default='default', help_text='Promotion policy that governs its versions.', max_length=60)),
-                ('aliases', models.JSONField(default=dict, help_text='{alias: version} as MLflow has them, governed or not.')),
-                ('tags', models.JSONField(default=dict, help_text='As MLflow has them.')),
-                ('deleted_in_mlflow', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('synced_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=256, unique=True)),
+                ("description", models.TextField(blank=True)),
+                (
+                    "policy_name",
+                    models.CharField(
+                        default="default",
+                        help_text="Promotion policy that governs its versions.",
+                        max_length=60,
+                    ),
+                ),
+                (
+                    "aliases",
+                    models.JSONField(
+                        default=dict,
+                        help_text="{alias: version} as MLflow has them, governed or not.",
+                    ),
+                ),
+                ("tags", models.JSONField(default=dict, help_text="As MLflow has them.")),
+                ("deleted_in_mlflow", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("synced_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'db_table': 'ml_registered_models',
-                'ordering': ['name'],
+                "db_table": "ml_registered_models",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='RegistryEntry',
+            name="RegistryEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('model_version', models.PositiveIntegerField()),
-                ('mlflow_run_id', models.CharField(blank=True, max_length=64)),
-                ('mlflow_model_uri', models.TextField(blank=True, help_text='Source of the version in MLflow.')),
-                ('artifact_digest', models.CharField(blank=True, help_text='SHA-256 over all files; empty until computed.', max_length=64)),
-                ('algorithm', models.CharField(blank=True, max_length=60)),
-                ('framework', models.CharField(blank=True, max_length=40)),
-                ('hyperparameters', models.JSONField(default=dict)),
-                ('feature_count', models.PositiveIntegerField(blank=True, null=True)),
-                ('training_samples', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('auc', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('pr_auc', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('brier_score', models.FloatField(blank=True, null=True, validators=[django.core.validators.MinValueValidator(0.0), django.core.validators.MaxValueValidator(1.0)])),
-                ('calibration_slope', models.FloatField(blank=True, null=True)),
-                ('signature', models.JSONField(default=dict, help_text='Inputs and outputs as in MLmodel.')),
-                ('selection_score', models.FloatField(blank=True, null=True)),
-                ('selection_rationale', models.JSONField(default=dict)),
-                ('stage', models.CharField(choices=[('development', 'Development'), ('staging', 'Staging'), ('shadow', 'Shadow'), ('production', 'Production'), ('archived', 'Archived'), ('deprecated', 'Deprecated')], default='development', max_length=12)),
-                ('is_champion', models.BooleanField(default=False)),
-                ('preprocessing_pipeline_path', models.TextField(blank=True)),
-                ('description', models.TextField(blank=True)),
-                ('tags', models.JSONField(default=dict, help_text='As MLflow has them.')),
-                ('deleted_in_mlflow', models.BooleanField(default=False)),
-                ('trained_at', models.DateTimeField(blank=True, null=True)),
-                ('registered_at', models.DateTimeField(blank=True, null=True)),
-                ('promoted_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("model_version", models.PositiveIntegerField()),
+                ("mlflow_run_id", models.CharField(blank=True, max_length=64)),
+                (
+                    "mlflow_model_uri",
+                    models.TextField(blank=True, help_text="Source of the version in MLflow."),
+                ),
+                (
+                    "artifact_digest",
+                    models.CharField(
+                        blank=True,
+                        help_text="SHA-256 over all files; empty until computed.",
+                        max_length=64,
+                    ),
+                ),
+                ("algorithm", models.CharField(blank=True, max_length=60)),
+                ("framework", models.CharField(blank=True, max_length=40)),
+                ("hyperparameters", models.JSONField(default=dict)),
+                ("feature_count", models.PositiveIntegerField(blank=True, null=True)),
+                ("training_samples", models.PositiveBigIntegerField(blank=True, null=True)),
+                (
+                    "auc",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                (
+                    "pr_auc",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                (
+                    "brier_score",
+                    models.FloatField(
+                        blank=True,
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(0.0),
+                            django.core.validators.MaxValueValidator(1.0),
+                        ],
+                    ),
+                ),
+                ("calibration_slope", models.FloatField(blank=True, null=True)),
+                (
+                    "signature",
+                    models.JSONField(default=dict, help_text="Inputs and outputs as in MLmodel."),
+                ),
+                ("selection_score", models.FloatField(blank=True, null=True)),
+                ("selection_rationale", models.JSONField(default=dict)),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[
+                            ("development", "Development"),
+                            ("staging", "Staging"),
+                            ("shadow", "Shadow"),
+                            ("production", "Production"),
+                            ("archived", "Archived"),
+                            ("deprecated", "Deprecated"),
+                        ],
+                        default="development",
+                        max_length=12,
+                    ),
+                ),
+                ("is_champion", models.BooleanField(default=False)),
+                ("preprocessing_pipeline_path", models.TextField(blank=True)),
+                ("description", models.TextField(blank=True)),
+                ("tags", models.JSONField(default=dict, help_text="As MLflow has them.")),
+                ("deleted_in_mlflow", models.BooleanField(default=False)),
+                ("trained_at", models.DateTimeField(blank=True, null=True)),
+                ("registered_at", models.DateTimeField(blank=True, null=True)),
+                ("promoted_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'verbose_name_plural': 'registry entries',
-                'db_table': 'ml_model_registry',
-                'ordering': ['model', '-model_version'],
+                "verbose_name_plural": "registry entries",
+                "db_table": "ml_model_registry",
+                "ordering": ["model", "-model_version"],
             },
         ),
         migrations.CreateModel(
-            name='Review',
+            name="Review",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('decision', models.CharField(choices=[('approve', 'Approved'), ('reject', 'Rejected'), ('request_changes', 'Changes requested'), ('comment', 'Comment')], max_length=16)),
-                ('reason', models.TextField()),
-                ('revision', models.PositiveIntegerField()),
-                ('binding_hash', models.CharField(max_length=64)),
-                ('void_reason', models.CharField(blank=True, help_text='Why it counts no more; empty while it counts.', max_length=300)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "decision",
+                    models.CharField(
+                        choices=[
+                            ("approve", "Approved"),
+                            ("reject", "Rejected"),
+                            ("request_changes", "Changes requested"),
+                            ("comment", "Comment"),
+                        ],
+                        max_length=16,
+                    ),
+                ),
+                ("reason", models.TextField()),
+                ("revision", models.PositiveIntegerField()),
+                ("binding_hash", models.CharField(max_length=64)),
+                (
+                    "void_reason",
+                    models.CharField(
+                        blank=True,
+                        help_text="Why it counts no more; empty while it counts.",
+                        max_length=300,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'db_table': 'ml_reviews',
-                'ordering': ['id'],
+                "db_table": "ml_reviews",
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='StageChange',
+            name="StageChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('from_stage', models.CharField(blank=True, choices=[('development', 'Development'), ('staging', 'Staging'), ('shadow', 'Shadow'), ('production', 'Production'), ('archived', 'Archived'), ('deprecated', 'Deprecated')], max_length=12)),
-                ('to_stage', models.CharField(choices=[('development', 'Development'), ('staging', 'Staging'), ('shadow', 'Shadow'), ('production', 'Production'), ('archived', 'Archived'), ('deprecated', 'Deprecated')], max_length=12)),
-                ('cause', models.CharField(choices=[('registered', 'Registered'), ('promotion', 'Promotion'), ('successor', 'Archived for its successor'), ('rollback', 'Rollback'), ('deprecation', 'Deprecation')], max_length=12)),
-                ('reason', models.TextField(blank=True)),
-                ('at', models.DateTimeField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "from_stage",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("development", "Development"),
+                            ("staging", "Staging"),
+                            ("shadow", "Shadow"),
+                            ("production", "Production"),
+                            ("archived", "Archived"),
+                            ("deprecated", "Deprecated"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "to_stage",
+                    models.CharField(
+                        choices=[
+                            ("development", "Development"),
+                            ("staging", "Staging"),
+                            ("shadow", "Shadow"),
+                            ("production", "Production"),
+                            ("archived", "Archived"),
+                            ("deprecated", "Deprecated"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "cause",
+                    models.CharField(
+                        choices=[
+                            ("registered", "Registered"),
+                            ("promotion", "Promotion"),
+                            ("successor", "Archived for its successor"),
+                            ("rollback", "Rollback"),
+                            ("deprecation", "Deprecation"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("reason", models.TextField(blank=True)),
+                ("at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'ml_stage_changes',
-                'ordering': ['-at', '-id'],
+                "db_table": "ml_stage_changes",
+                "ordering": ["-at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='SyncState',
+            name="SyncState",
             fields=[
-                ('source', models.CharField(default='mlflow', max_length=40, primary_key=True, serialize=False)),
-                ('mode', models.CharField(blank=True, max_length=12)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('succeeded_at', models.DateTimeField(blank=True, null=True)),
-                ('failed_at', models.DateTimeField(blank=True, null=True)),
-                ('error', models.TextField(blank=True, help_text='Of the last attempt; empty when it succeeded.')),
-                ('counts', models.JSONField(default=dict)),
-                ('cursor', models.JSONField(default=dict)),
-                ('server_version', models.CharField(blank=True, max_length=40)),
-                ('lease_token', models.UUIDField(blank=True, null=True)),
-                ('lease_expires_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "source",
+                    models.CharField(
+                        default="mlflow", max_length=40, primary_key=True, serialize=False
+                    ),
+                ),
+                ("mode", models.CharField(blank=True, max_length=12)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("succeeded_at", models.DateTimeField(blank=True, null=True)),
+                ("failed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "error",
+                    models.TextField(
+                        blank=True, help_text="Of the last attempt; empty when it succeeded."
+                    ),
+                ),
+                ("counts", models.JSONField(default=dict)),
+                ("cursor", models.JSONField(default=dict)),
+                ("server_version", models.CharField(blank=True, max_length=40)),
+                ("lease_token", models.UUIDField(blank=True, null=True)),
+                ("lease_expires_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'db_table': 'ml_sync_state',
+                "db_table": "ml_sync_state",
             },
         ),
         migrations.CreateModel(
-            name='Promotion',
+            name="Promotion",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('from_stage', models.CharField(choices=[('development', 'Development'), ('staging', 'Staging'), ('shadow', 'Shadow'), ('production', 'Production'), ('archived', 'Archived'), ('deprecated', 'Deprecated')], max_length=12)),
-                ('to_stage', models.CharField(choices=[('development', 'Development'), ('staging', 'Staging'), ('shadow', 'Shadow'), ('production', 'Production'), ('archived', 'Archived'), ('deprecated', 'Deprecated')], max_length=12)),
-                ('reason', models.TextField()),
-                ('state', models.CharField(choices=[('open', 'In review'), ('changes_requested', 'Changes requested'), ('approved', 'Approved, rolling out'), ('applied', 'Done'), ('failed', 'Roll-out failed'), ('rejected', 'Rejected'), ('withdrawn', 'Withdrawn'), ('superseded', 'Superseded')], default='open', max_length=20)),
-                ('state_reason', models.TextField(blank=True, help_text='Why it was rejected, withdrawn, or what its roll-out waits for.')),
-                ('artifact_digest', models.CharField(blank=True, max_length=64)),
-                ('revision', models.PositiveIntegerField(default=1)),
-                ('binding_hash', models.CharField(blank=True, help_text='SHA-256 of version, digest, policy and gate evidence: what an approval is for.', max_length=64)),
-                ('gates_evaluated_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('decided_at', models.DateTimeField(blank=True, null=True)),
-                ('applied_at', models.DateTimeField(blank=True, null=True)),
-                ('requester', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='promotions', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "from_stage",
+                    models.CharField(
+                        choices=[
+                            ("development", "Development"),
+                            ("staging", "Staging"),
+                            ("shadow", "Shadow"),
+                            ("production", "Production"),
+                            ("archived", "Archived"),
+                            ("deprecated", "Deprecated"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "to_stage",
+                    models.CharField(
+                        choices=[
+                            ("development", "Development"),
+                            ("staging", "Staging"),
+                            ("shadow", "Shadow"),
+                            ("production", "Production"),
+                            ("archived", "Archived"),
+                            ("deprecated", "Deprecated"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("reason", models.TextField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "In review"),
+                            ("changes_requested", "Changes requested"),
+                            ("approved", "Approved, rolling out"),
+                            ("applied", "Done"),
+                            ("failed", "Roll-out failed"),
+                            ("rejected", "Rejected"),
+                            ("withdrawn", "Withdrawn"),
+                            ("superseded", "Superseded"),
+                        ],
+                        default="open",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "state_reason",
+                    models.TextField(
+                        blank=True,
+                        help_text="Why it was rejected, withdrawn, or what its roll-out waits for.",
+                    ),
+                ),
+                ("artifact_digest", models.CharField(blank=True, max_length=64)),
+                ("revision", models.PositiveIntegerField(default=1)),
+                (
+                    "binding_hash",
+                    models.CharField(
+                        blank=True,
+                        help_text="SHA-256 of version, digest, policy and gate evidence: what an approval is for.",
+                        max_length=64,
+                    ),
+                ),
+                ("gates_evaluated_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("decided_at", models.DateTimeField(blank=True, null=True)),
+                ("applied_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "requester",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="promotions",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'ml_promotions',
-                'ordering': ['-id'],
+                "db_table": "ml_promotions",
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='GateResult',
+            name="GateResult",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('gate_id', models.CharField(max_length=60)),
-                ('position', models.PositiveIntegerField()),
-                ('specification', models.JSONField(default=dict, help_text='As the policy had it.')),
-                ('outcome', models.CharField(choices=[('pass', 'Passed'), ('inconclusive', 'Inconclusive'), ('fail', 'Failed'), ('error', 'Error')], max_length=12)),
-                ('summary', models.TextField(help_text='One sentence for people.')),
-                ('measured', models.CharField(blank=True, max_length=200)),
-                ('limit', models.CharField(blank=True, max_length=200)),
-                ('sample_size', models.PositiveBigIntegerField(blank=True, null=True)),
-                ('evidence', models.JSONField(default=dict)),
-                ('evidence_hash', models.CharField(max_length=64)),
-                ('seconds', models.FloatField()),
-                ('evaluated_at', models.DateTimeField()),
-                ('promotion', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='gates', to='registry.promotion')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("gate_id", models.CharField(max_length=60)),
+                ("position", models.PositiveIntegerField()),
+                (
+                    "specification",
+                    models.JSONField(default=dict, help_text="As the policy had it."),
+                ),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("pass", "Passed"),
+                            ("inconclusive", "Inconclusive"),
+                            ("fail", "Failed"),
+                            ("error", "Error"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("summary", models.TextField(help_text="One sentence for people.")),
+                ("measured", models.CharField(blank=True, max_length=200)),
+                ("limit", models.CharField(blank=True, max_length=200)),
+                ("sample_size", models.PositiveBigIntegerField(blank=True, null=True)),
+                ("evidence", models.JSONField(default=dict)),
+                ("evidence_hash", models.CharField(max_length=64)),
+                ("seconds", models.FloatField()),
+                ("evaluated_at", models.DateTimeField()),
+                (
+                    "promotion",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="gates",
+                        to="registry.promotion",
+                    ),
+                ),
             ],
             options={
-                'db_table': 'ml_gate_results',
-                'ordering': ['promotion', 'position'],
+                "db_table": "ml_gate_results",
+                "ordering": ["promotion", "position"],
             },
         ),
         migrations.CreateModel(
-            name='PromotionPolicy',
+            name="PromotionPolicy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.SlugField(max_length=60)),
-                ('version', models.PositiveIntegerField()),
-                ('description', models.TextField(blank=True)),
-                ('notice', models.CharField(blank=True, help_text='Shown wherever the policy counts.', max_length=200)),
-                ('stages', models.JSONField()),
-                ('published_at', models.DateTimeField(auto_now_add=True)),
-                ('published_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.SlugField(max_length=60)),
+                ("version", models.PositiveIntegerField()),
+                ("description", models.TextField(blank=True)),
+                (
+                    "notice",
+                    models.CharField(
+                        blank=True, help_text="Shown wherever the policy counts.", max_length=200
+                    ),
+                ),
+                ("stages", models.JSONField()),
+                ("published_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "published_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'promotion policies',
-                'db_table': 'ml_promotion_policies',
-                'ordering': ['name', '-version'],
+                "verbose_name_plural": "promotion policies",
+                "db_table": "ml_promotion_policies",
+                "ordering": ["name", "-version"],
             },
         ),
         migrations.AddField(
-            model_name='promotion',
-            name='policy',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='promotions', to='registry.promotionpolicy'),
+            model_name="promotion",
+            name="policy",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="promotions",
+                to="registry.promotionpolicy",
+            ),
         ),
     ]

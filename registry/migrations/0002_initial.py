@@ -6,154 +6,331 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('registry', '0001_initial'),
-        ('training', '0001_initial'),
+        ("registry", "0001_initial"),
+        ("training", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='registeredmodel',
-            name='experiment',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='models', to='training.experiment'),
+            model_name="registeredmodel",
+            name="experiment",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="models",
+                to="training.experiment",
+            ),
         ),
         migrations.AddField(
-            model_name='registryentry',
-            name='experiment',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='training.experiment'),
+            model_name="registryentry",
+            name="experiment",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="entries",
+                to="training.experiment",
+            ),
         ),
         migrations.AddField(
-            model_name='registryentry',
-            name='model',
-            field=models.ForeignKey(db_column='model_name', on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='registry.registeredmodel', to_field='name'),
+            model_name="registryentry",
+            name="model",
+            field=models.ForeignKey(
+                db_column="model_name",
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="entries",
+                to="registry.registeredmodel",
+                to_field="name",
+            ),
         ),
         migrations.AddField(
-            model_name='registryentry',
-            name='trained_by',
-            field=models.ForeignKey(blank=True, help_text='Who asked for the training; may not approve.', null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="registryentry",
+            name="trained_by",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="Who asked for the training; may not approve.",
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='registryentry',
-            name='training_run',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='entries', to='training.trainingrun'),
+            model_name="registryentry",
+            name="training_run",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="entries",
+                to="training.trainingrun",
+            ),
         ),
         migrations.AddField(
-            model_name='promotion',
-            name='champion',
-            field=models.ForeignKey(blank=True, help_text='The production version it was compared with.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='registry.registryentry'),
+            model_name="promotion",
+            name="champion",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="The production version it was compared with.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="registry.registryentry",
+            ),
         ),
         migrations.AddField(
-            model_name='promotion',
-            name='entry',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='promotions', to='registry.registryentry'),
+            model_name="promotion",
+            name="entry",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="promotions",
+                to="registry.registryentry",
+            ),
         ),
         migrations.AddField(
-            model_name='review',
-            name='promotion',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reviews', to='registry.promotion'),
+            model_name="review",
+            name="promotion",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="reviews",
+                to="registry.promotion",
+            ),
         ),
         migrations.AddField(
-            model_name='review',
-            name='reviewer',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reviews', to=settings.AUTH_USER_MODEL),
+            model_name="review",
+            name="reviewer",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="reviews",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='stagechange',
-            name='actor',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL),
+            model_name="stagechange",
+            name="actor",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
         ),
         migrations.AddField(
-            model_name='stagechange',
-            name='entry',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='stage_changes', to='registry.registryentry'),
+            model_name="stagechange",
+            name="entry",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="stage_changes",
+                to="registry.registryentry",
+            ),
         ),
         migrations.AddField(
-            model_name='stagechange',
-            name='promotion',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='stage_changes', to='registry.promotion'),
+            model_name="stagechange",
+            name="promotion",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="stage_changes",
+                to="registry.promotion",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='gateresult',
-            constraint=models.UniqueConstraint(fields=('promotion', 'gate_id'), name='gate_once_a_promotion'),
+            model_name="gateresult",
+            constraint=models.UniqueConstraint(
+                fields=("promotion", "gate_id"), name="gate_once_a_promotion"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='gateresult',
-            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['pass', 'inconclusive', 'fail', 'error'])), name='gate_outcome_is_legal'),
+            model_name="gateresult",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("outcome__in", ["pass", "inconclusive", "fail", "error"])),
+                name="gate_outcome_is_legal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='promotionpolicy',
-            constraint=models.UniqueConstraint(fields=('name', 'version'), name='policy_name_version'),
+            model_name="promotionpolicy",
+            constraint=models.UniqueConstraint(
+                fields=("name", "version"), name="policy_name_version"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='promotionpolicy',
-            constraint=models.CheckConstraint(condition=models.Q(('version__gte', 1)), name='policy_version_positive'),
+            model_name="promotionpolicy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("version__gte", 1)), name="policy_version_positive"
+            ),
         ),
         migrations.AddIndex(
-            model_name='registryentry',
-            index=models.Index(fields=['stage'], name='entry_by_stage'),
+            model_name="registryentry",
+            index=models.Index(fields=["stage"], name="entry_by_stage"),
         ),
         migrations.AddConstraint(
-            model_name='registryentry',
-            constraint=models.UniqueConstraint(fields=('model', 'model_version'), name='entry_model_version'),
+            model_name="registryentry",
+            constraint=models.UniqueConstraint(
+                fields=("model", "model_version"), name="entry_model_version"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='registryentry',
-            constraint=models.UniqueConstraint(condition=models.Q(('stage', 'production')), fields=('model',), name='entry_one_production_a_model'),
+            model_name="registryentry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("stage", "production")),
+                fields=("model",),
+                name="entry_one_production_a_model",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='registryentry',
-            constraint=models.UniqueConstraint(condition=models.Q(('stage', 'shadow')), fields=('model',), name='entry_one_shadow_a_model'),
+            model_name="registryentry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("stage", "shadow")),
+                fields=("model",),
+                name="entry_one_shadow_a_model",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='registryentry',
-            constraint=models.CheckConstraint(condition=models.Q(('stage__in', ['development', 'staging', 'shadow', 'production', 'archived', 'deprecated'])), name='entry_stage_is_legal'),
+            model_name="registryentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "stage__in",
+                        [
+                            "development",
+                            "staging",
+                            "shadow",
+                            "production",
+                            "archived",
+                            "deprecated",
+                        ],
+                    )
+                ),
+                name="entry_stage_is_legal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='registryentry',
-            constraint=models.CheckConstraint(condition=models.Q(('model_version__gte', 1)), name='entry_version_is_positive'),
+            model_name="registryentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("model_version__gte", 1)), name="entry_version_is_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='registryentry',
-            constraint=models.CheckConstraint(condition=models.Q(('auc__isnull', True), models.Q(('auc__gte', 0.0), ('auc__lte', 1.0)), _connector='OR'), name='entry_auc_range'),
+            model_name="registryentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("auc__isnull", True),
+                    models.Q(("auc__gte", 0.0), ("auc__lte", 1.0)),
+                    _connector="OR",
+                ),
+                name="entry_auc_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='registryentry',
-            constraint=models.CheckConstraint(condition=models.Q(('pr_auc__isnull', True), models.Q(('pr_auc__gte', 0.0), ('pr_auc__lte', 1.0)), _connector='OR'), name='entry_pr_auc_range'),
+            model_name="registryentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("pr_auc__isnull", True),
+                    models.Q(("pr_auc__gte", 0.0), ("pr_auc__lte", 1.0)),
+                    _connector="OR",
+                ),
+                name="entry_pr_auc_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='registryentry',
-            constraint=models.CheckConstraint(condition=models.Q(('brier_score__isnull', True), models.Q(('brier_score__gte', 0.0), ('brier_score__lte', 1.0)), _connector='OR'), name='entry_brier_score_range'),
+            model_name="registryentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("brier_score__isnull", True),
+                    models.Q(("brier_score__gte", 0.0), ("brier_score__lte", 1.0)),
+                    _connector="OR",
+                ),
+                name="entry_brier_score_range",
+            ),
         ),
         migrations.AddIndex(
-            model_name='promotion',
-            index=models.Index(fields=['state', '-id'], name='promotion_by_state'),
+            model_name="promotion",
+            index=models.Index(fields=["state", "-id"], name="promotion_by_state"),
         ),
         migrations.AddConstraint(
-            model_name='promotion',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('open', 'changes_requested', 'approved'))), fields=('entry', 'to_stage'), name='promotion_one_open_a_version_and_stage'),
+            model_name="promotion",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("open", "changes_requested", "approved"))),
+                fields=("entry", "to_stage"),
+                name="promotion_one_open_a_version_and_stage",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='promotion',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'changes_requested', 'approved', 'applied', 'failed', 'rejected', 'withdrawn', 'superseded'])), name='promotion_state_is_legal'),
+            model_name="promotion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            "open",
+                            "changes_requested",
+                            "approved",
+                            "applied",
+                            "failed",
+                            "rejected",
+                            "withdrawn",
+                            "superseded",
+                        ],
+                    )
+                ),
+                name="promotion_state_is_legal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='promotion',
-            constraint=models.CheckConstraint(condition=models.Q(('from_stage__in', ['development', 'staging', 'shadow', 'production', 'archived', 'deprecated']), ('to_stage__in', ['development', 'staging', 'shadow', 'production', 'archived', 'deprecated'])), name='promotion_stages_are_legal'),
+            model_name="promotion",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "from_stage__in",
+                        [
+                            "development",
+                            "staging",
+                            "shadow",
+                            "production",
+                            "archived",
+                            "deprecated",
+                        ],
+                    ),
+                    (
+                        "to_stage__in",
+                        [
+                            "development",
+                            "staging",
+                            "shadow",
+                            "production",
+                            "archived",
+                            "deprecated",
+                        ],
+                    ),
+                ),
+                name="promotion_stages_are_legal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='review',
-            constraint=models.UniqueConstraint(condition=models.Q(('decision', 'approve')), fields=('promotion', 'reviewer', 'binding_hash'), name='review_one_approval_a_person_and_evidence'),
+            model_name="review",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("decision", "approve")),
+                fields=("promotion", "reviewer", "binding_hash"),
+                name="review_one_approval_a_person_and_evidence",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='review',
-            constraint=models.CheckConstraint(condition=models.Q(('decision__in', ['approve', 'reject', 'request_changes', 'comment'])), name='review_decision_is_legal'),
+            model_name="review",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("decision__in", ["approve", "reject", "request_changes", "comment"])
+                ),
+                name="review_decision_is_legal",
+            ),
         ),
         migrations.AddIndex(
-            model_name='stagechange',
-            index=models.Index(fields=['entry', '-at'], name='stage_change_by_entry'),
+            model_name="stagechange",
+            index=models.Index(fields=["entry", "-at"], name="stage_change_by_entry"),
         ),
     ]
