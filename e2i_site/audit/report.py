@@ -63,6 +63,12 @@ class Report:
     title: str = TITLE
 
     @property
+    def audited_at(self) -> datetime | None:
+        """When the run that it shows, or the last one, ended."""
+        shown = self.run or self.last_run
+        return shown.finished_at if shown else None
+
+    @property
     def open_findings(self) -> list[FindingRow]:
         return [each for each in self.findings if each.status == FindingStatus.OPEN]
 
@@ -187,7 +193,7 @@ def to_html(report: Report) -> str:
 def to_pdf(report: Report) -> bytes:
     """The same page as PDF. ConfigurationError when WeasyPrint or its libraries are missing."""
     try:
-        from weasyprint import HTML
+        from weasyprint import HTML  # type: ignore[import-not-found,unused-ignore]
     except (ImportError, OSError) as error:
         raise ConfigurationError(
             "PDF needs WeasyPrint and the pango library, which are not installed here "

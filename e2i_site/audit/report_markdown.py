@@ -49,8 +49,7 @@ def escape(text: object) -> str:
 def _head(report: Report) -> str:
     scope = f"run {report.run.pk}, {report.run.scope}" if report.run else "latest of every check"
     status = "✅ CLEAN" if report.is_clean else "❌ NOT CLEAN"
-    last = report.run or report.last_run
-    finished = _time(last.finished_at) if last and last.finished_at else "never"
+    finished = _time(report.audited_at) if report.audited_at else "never"
     return "\n".join(
         (
             f"# {report.title}",

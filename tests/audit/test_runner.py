@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from django.db import IntegrityError
+
+from e2i_site.audit import runner
+from e2i_site.audit.choices import Outcome, Priority, RunStatus
+from e2i_site.audit.models import AuditRun, CheckResult, Finding, SubjectResult
+from e2i_site.audit.registry import Subject
+from e2i_site.core.errors import InvalidInput
+from e2i_site.mlflow_connector.errors import Unreachable
+from tests.factories.training import TrainingRunFactory
+
+pytestmark = pytest.mark.django_db
+
+
+def run(**scope):
+    return runner.execute(runner.prepare(**scope))
+
+
+def result(check_id: str) -> CheckResult:
+    return CheckResult.objects.filter(check_id=check_id).latest("id")
+
+
+def test_every_outcome_is_a_row(only_checks):
+    row = TrainingRunFactory()
+
+    def body(context):
+        yield context.passed(row, "All there.", evidence={"params": 3})
+        yield context.failed("churn v2", "No run id.", evidence={"run": None})
+        yield context.inconclusive("churn v3", "Its files are archived.")
+
+    only_checks("2.1", body)
+    done = run()
+    stored = result("2.1")
+    assert (stored.outcome, stored.subjects) == ("fail", 3)
+    assert (stored.passed, stored.failed, stored.inconclusive) == (1, 1, 1)
+    assert stored.seconds > 0
+    passed, failed, unsure = stored.outcomes.all()
+    assert (passed.subject_kind, passed.subject_key) == ("training.trainingrun", str(row.pk))
+    assert (passed.outcome, passed.evidence, passed.priority) == ("pass", {"params": 3}, None)
+    assert (failed.outcome, failed.priority, failed.finding.subject_label) == (
+        "fail",
+        "P1",
+        "churn v2",
+    )
+    assert (unsure.outcome, unsure.finding) == ("inconclusive", None)
+    assert done.status == RunStatus.FINISHED
+    assert done.counts["checks"]["fail"] == 1
+    assert done.counts["open_findings"] == {"P0": 0, "P1": 1, "P2": 0, "P3": 0, "P4": 0}
+
+
+def test_a_crash_is_one_error_row_and_the_others_run(only_checks):
+    def crashes(context):
+        yield context.failed("a", "Wrong.")
+        raise ZeroDivisionError("division by zero")
+
+    only_checks("2.1", crashes)
+    only_checks("2.2", lambda context: [context.passed("a")])
+    run()
+    crashed = result("2.1")
+    assert crashed.outcome == Outcome.FAIL  # what it had found before the crash counts
+    assert crashed.message == "The check crashed: ZeroDivisionError: division by zero"
+    assert result("2.2").outcome == Outcome.PASS
+
+
+def test_a_crash_alone_is_an_error(only_checks):
+    def crashes(context):
+        raise KeyError("gone")
+        yield
+
+    only_checks("2.1", crashes)
+    run()
+    assert (result("2.1").outcome, result("2.1").subjects) == ("error", 0)
+
+
+def test_without_mlflow_a_check_is_inconclusive_with_the_reason(only_checks):
+    def asks(context):
+        yield context.passed("seen before")
+        raise Unreachable("connection refused")
+
+    only_checks("1.1", asks)
+    run()
+    assert result("1.1").outcome == Outcome.INCONCLUSIVE
+    assert "connection refused" in result("1.1").message
+    assert result("1.1").passed == 1
+
+
+def test_nothing_to_look_at_is_not_applicable(only_checks):
+    only_checks("4.6", lambda context: ())
+    run()
+    assert result("4.6").outcome == Outcome.NOT_APPLICABLE
+    assert result("4.6").summary == "Nothing to look at yet."
+
+
+def test_several_answers_about_a_subject_become_the_worst_one(only_checks):
+    def body(context):
+        yield context.passed("run")
+        yield context.failed("run", "auc differs.", evidence={"auc": 1}, priority=Priority.P2)
+        yield context.failed("run", "run id differs.", evidence={"id": 2}, priority=Priority.P0)
+
+    only_checks("2.2", body)
+    run()
+    outcome = SubjectResult.objects.get()
+    assert (outcome.priority, outcome.message) == ("P0", "auc differs. run id differs.")
+    assert outcome.evidence == {"auc": 1, "id": 2}
+    assert Finding.objects.get().priority == "P0"
+
+
+def test_evidence_of_any_kind_is_stored_as_plain_json(only_checks):
+    evidence = {"nan": math.nan, "inf": [math.inf], "set": {1}, "object": Subject, 3: None}
+
+    only_checks("2.1", lambda context: [context.failed("a", "Odd.", evidence=evidence)])
+    run()
+    stored = Finding.objects.get().evidence
+    assert (stored["nan"], stored["inf"], stored["set"], stored["3"]) == ("nan", ["inf"], [1], None)
+
+
+@pytest.mark.parametrize("scope", [{"phase": 9}, {"check_id": "9.9"}])
+def test_a_run_without_checks_is_refused(only_checks, scope):
+    only_checks("2.1", lambda context: ())
+    with pytest.raises(InvalidInput, match=r"Known checks: 2\.1"):
+        runner.prepare(**scope)
+    assert not AuditRun.objects.exists()
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(only_checks):
+    calls = []
+    for id in ("2.1", "2.2", "2.3"):
+        only_checks(id, lambda context: calls.append(context.check.id) or ())
+
+    def stop_before_the_third(title, done, total):
+        if done == 2 and len(calls) == 2:
+            raise ConnectionError("killed")
+
+    started = runner.prepare()
+    with pytest.raises(ConnectionError):
+        runner.execute(started, stop_before_the_third)
+    runner.execute(started)
+    assert calls == ["2.1", "2.2", "2.3"]
+    assert runner.execute(started).results.count() == 3
+
+
+def test_the_database_refuses_a_pass_without_subjects(only_checks):
+    only_checks("2.1", lambda context: ())
+    run()
+    with pytest.raises(IntegrityError):
+        CheckResult.objects.update(outcome=Outcome.PASS)
+
+
+def test_a_check_that_exists_no_longer_leaves_no_open_finding(only_checks, monkeypatch):
+    only_checks("2.1", lambda context: [context.failed("a", "Wrong.")])
+    only_checks("2.2", lambda context: ())
+    run()
+    from e2i_site.audit import registry
+
+    monkeypatch.delitem(registry._checks, "2.1")
+    run(check_id="2.2")
+    assert Finding.objects.get().status == "open"  # a partial run says nothing about it
+    run()
+    assert Finding.objects.get().status == "resolved"
