@@ -1,0 +1,280 @@
+"""What the registry's pages gather across tables. Each function states its number of queries."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Count, F, Max, Prefetch, Q, QuerySet
+from django.utils import timezone
+
+from e2i_site.audit.models import Finding
+from e2i_site.jobs.models import Job
+from registry.choices import (
+    ALIASED_STAGES,
+    UNDECIDED,
+    ReviewDecision,
+    Stage,
+)
+from registry.models import (
+    GateResult,
+    Promotion,
+    RegisteredModel,
+    RegistryEntry,
+    Review,
+    StageChange,
+)
+from registry.policies import may_review
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+# Columns that a list of versions never shows and that can be long.
+_LONG = ("signature", "hyperparameters", "selection_rationale", "tags", "description")
+VERSIONS_A_PAGE = 50
+CARRY_KIND = "registry.carry_stage"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A governed alias that MLflow has elsewhere than the decision put it."""
+
+    alias: str
+    ours: int | None
+    mlflow: int | None
+
+    def __str__(self) -> str:
+        here = f"v{self.ours}" if self.ours else "no version"
+        there = f"v{self.mlflow}" if self.mlflow else "no version"
+        return f"{self.alias}: {here} here, {there} in MLflow"
+
+
+def alias_drift(
+    aliases: Mapping[str, Any], entries: Iterable[RegistryEntry], used: Iterable[str]
+) -> list[Drift]:
+    """Aliases that differ. `used` are the stages this model was ever in here: others' aliases,
+    of stages that no decision ever touched, are not ours to judge."""
+    ours: dict[str, int] = {}
+    for entry in entries:
+        ours[entry.stage] = max(entry.model_version, ours.get(entry.stage, 0))
+    found = []
+    for alias in ALIASED_STAGES:
+        here, there = ours.get(alias), aliases.get(alias)
+        there = int(there) if there is not None else None
+        if alias in used and here != there:
+            found.append(Drift(alias.value, here, there))
+    return found
+
+
+@dataclass
+class ModelRow:
+    """One model in the list, or the head of its page."""
+
+    model: RegisteredModel
+    versions: int = 0
+    newest: int | None = None
+    places: dict[str, list[RegistryEntry]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    promotions: list[Promotion] = field(default_factory=list)
+    carrying: Job | None = None
+
+    @property
+    def drift(self) -> list[Drift]:
+        """Nothing while a job is still carrying the decision to MLflow."""
+        if self.carrying:
+            return []
+        staged = [entry for entries in self.places.values() for entry in entries]
+        return alias_drift(self.model.aliases, staged, self.used)
+
+    @property
+    def stages(self) -> list[tuple[Stage, list[RegistryEntry]]]:
+        """The governed stages in order of travel, with the versions that are there."""
+        return [(stage, self.places.get(stage, [])) for stage in ALIASED_STAGES]
+
+
+def with_versions(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+    """Adds `version_count` and `newest_version`."""
+    return models.select_related("experiment").annotate(
+        version_count=Count("entries"), newest_version=Max("entries__model_version")
+    )
+
+
+def model_rows(models: Sequence[RegisteredModel]) -> list[ModelRow]:
+    """What the list says of each model; 4 queries whatever their number."""
+    rows = {
+        model.name: ModelRow(
+            model, getattr(model, "version_count", 0), getattr(model, "newest_version", None)
+        )
+        for model in models
+    }
+    staged = RegistryEntry.objects.filter(model_id__in=rows, stage__in=ALIASED_STAGES)
+    for entry in staged.defer(*_LONG).order_by("-model_version"):
+        rows[entry.model_id].places.setdefault(entry.stage, []).append(entry)
+    changes = StageChange.objects.filter(entry__model_id__in=rows, to_stage__in=ALIASED_STAGES)
+    for name, stage in changes.order_by().values_list("entry__model_id", "to_stage").distinct():
+        rows[name].used.add(stage)
+    for promotion in open_promotions().filter(entry__model_id__in=rows):
+        rows[promotion.entry.model_id].promotions.append(promotion)
+    subjects = {f"model:{name}": row for name, row in rows.items()}
+    jobs = Job.objects.unfinished().filter(kind=CARRY_KIND, subject__in=subjects)
+    for job in jobs.order_by("-id"):
+        subjects[job.subject].carrying = job
+    return list(rows.values())
+
+
+def open_promotions() -> QuerySet[Promotion]:
+    """Open promotions with requester, policy and the version's few facts."""
+    return light(Promotion.objects.open())
+
+
+def light(promotions: QuerySet[Promotion]) -> QuerySet[Promotion]:
+    """With what a row of a list shows, and nothing long."""
+    return promotions.select_related("entry", "requester", "policy").defer(
+        *(f"entry__{name}" for name in _LONG)
+    )
+
+
+def with_marks(promotions: QuerySet[Promotion]) -> QuerySet[Promotion]:
+    """Adds the gates without their evidence; one query more."""
+    marks = GateResult.objects.defer("evidence", "specification")
+    return promotions.prefetch_related(Prefetch("gates", marks))
+
+
+TABS = {
+    "needs-me": "Needs my decision",
+    "waiting": "Waiting on others",
+    "mine": "Mine",
+    "decided": "Decided",
+    "all": "All",
+}
+
+
+@dataclass(frozen=True)
+class Queue:
+    """The promotions that fit a filter, by tab. Each one is in exactly one tab besides "all"."""
+
+    counts: dict[str, int]
+    keys: dict[str, list[int]]
+    fitting: QuerySet[Promotion]
+
+    def rows(self, tab: str) -> QuerySet[Promotion]:
+        """Those in `tab`, oldest first where somebody waits, else newest first."""
+        if tab == "all":
+            return light(self.fitting).order_by("-id")
+        if tab == "decided":
+            return light(self.fitting.exclude(pk__in=self._open())).order_by(
+                F("decided_at").desc(nulls_last=True), "-id"
+            )
+        return light(self.fitting.filter(pk__in=self.keys[tab])).order_by("id")
+
+    def _open(self) -> list[int]:
+        return [key for keys in self.keys.values() for key in keys]
+
+
+def queue(user: User, fitting: QuerySet[Promotion]) -> Queue:
+    """Sort the promotions in `fitting` into tabs for `user`; 3 queries.
+
+    The same policy that enables the buttons says whose decision is needed.
+    """
+    approvals = Review.objects.filter(decision=ReviewDecision.APPROVE, void_reason="")
+    opened = light(fitting).filter(pk__in=Promotion.objects.open().values("pk"))
+    keys: dict[str, list[int]] = defaultdict(list)
+    for promotion in opened.prefetch_related(Prefetch("reviews", approvals, to_attr="approvals")):
+        keys[_tab(user, promotion)].append(promotion.pk)
+    total = fitting.count()
+    sorted_keys = {tab: keys[tab] for tab in ("needs-me", "waiting", "mine")}
+    counts = {tab: len(found) for tab, found in sorted_keys.items()}
+    counts["decided"] = total - sum(counts.values())
+    return Queue({**counts, "all": total}, sorted_keys, fitting)
+
+
+def _tab(user: User, promotion: Promotion) -> str:
+    if promotion.requester_id == user.pk:
+        return "mine"
+    approved = any(
+        review.reviewer_id == user.pk
+        for review in promotion.approvals  # type: ignore[attr-defined]
+    )
+    if needs_decision(user, promotion) and not approved:
+        return "needs-me"
+    return "waiting"
+
+
+def needs_decision(user: User, promotion: Promotion) -> bool:
+    """Whether it is in review and `user` is one of those who may decide it.
+
+    A promotion whose requester has to answer first waits on the requester.
+    """
+    return promotion.state == UNDECIDED[0] and bool(
+        may_review(user, promotion, ReviewDecision.REJECT)
+    )
+
+
+def entries_of(model: RegisteredModel, *, up_to: int | None = None) -> list[RegistryEntry]:
+    """The staged versions and a page of the others, newest first; 2 queries with deployments.
+
+    `up_to` is the highest version number of the page.
+    """
+    newest = up_to or getattr(model, "newest_version", None) or 0
+    page = Q(model_version__lte=newest, model_version__gt=newest - VERSIONS_A_PAGE)
+    return list(
+        model.entries.filter(page | Q(stage__in=ALIASED_STAGES))
+        .select_related("training_run__dataset", "training_run__selection", "trained_by")
+        .defer(*_LONG, *_long_of_run("training_run"))
+        .prefetch_related("deployments")
+        .order_by("-model_version")
+    )
+
+
+def stage_history(*, model_name: str, limit: int = 200) -> list[StageChange]:
+    """Stage changes of all versions of a model, newest first; 1 query."""
+    return list(
+        StageChange.objects.filter(entry__model_id=model_name)
+        .select_related("entry", "actor")
+        .defer(*(f"entry__{name}" for name in _LONG))[:limit]
+    )
+
+
+def findings_about(
+    *, model: RegisteredModel | None, entries: Sequence[RegistryEntry]
+) -> list[Finding]:
+    """Open findings on a model, its versions, their runs and deployments; 1 query.
+
+    Deployments must be prefetched.
+    """
+    subjects: dict[str, list[str]] = defaultdict(list)
+    if model is not None:
+        subjects[model._meta.label_lower].append(str(model.pk))
+    for entry in entries:
+        subjects[entry._meta.label_lower].append(str(entry.pk))
+        if entry.training_run_id:
+            subjects["training.trainingrun"].append(str(entry.training_run_id))
+        for deployment in entry.deployments.all():
+            subjects[deployment._meta.label_lower].append(str(deployment.pk))
+    wanted = Q(pk__in=())
+    for kind, keys in subjects.items():
+        wanted |= Q(subject_kind=kind, subject_key__in=keys)
+    return list(Finding.objects.open(timezone.now()).filter(wanted)[:50])
+
+
+def versions_for_comparison(model_name: str, numbers: Iterable[int]) -> dict[int, RegistryEntry]:
+    """{version: entry} with run, data set and split; 1 query."""
+    entries = RegistryEntry.objects.filter(model_id=model_name, model_version__in=list(numbers))
+    return {entry.model_version: entry for entry in entries.select_related(*_WITH_RUN)}
+
+
+_WITH_RUN = ("model", "experiment", "trained_by", "training_run__dataset", "training_run__split")
+
+
+def version(model_name: str, number: int) -> QuerySet[RegistryEntry]:
+    """One version with everything its page shows beside lists."""
+    return RegistryEntry.objects.filter(model_id=model_name, model_version=number).select_related(
+        *_WITH_RUN, "training_run__selection", "training_run__experiment"
+    )
+
+
+def _long_of_run(prefix: str) -> list[str]:
+    names = ("params", "metrics", "tags", "evaluation", "request", "feature_names")
+    return [f"{prefix}__{name}" for name in names]
