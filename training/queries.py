@@ -1,0 +1,199 @@
+"""Data that pages of training gather across models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from django.db.models import Count, F, IntegerField, Max, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from training import metrics
+from training.choices import UNFINISHED_RUN, RunRole, RunSource, RunStatus
+from training.models import Experiment, PipelineNode, Selection, TrainingRun
+
+CRITERION_LABELS = {
+    "minimum_auc": "ROC AUC",
+    "minimum_pr_auc": "PR AUC",
+    "minimum_precision_at_k": "Precision at k",
+    "minimum_recall": "Recall",
+    "maximum_fpr": "False-positive rate",
+    "maximum_brier": "Brier score",
+    "minimum_r2": "R²",
+    "maximum_rmse": "RMSE",
+}
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A success criterion beside what a run measured on test; `met` is None when unmeasured."""
+
+    label: str
+    metric: str
+    sign: str
+    limit: float
+    measured: metrics.Interval | None
+
+    @property
+    def met(self) -> bool | None:
+        if self.measured is None:
+            return None
+        value = self.measured.value
+        return value >= self.limit if self.sign == "≥" else value <= self.limit
+
+
+@dataclass(frozen=True)
+class ExperimentSummary:
+    """An experiment with its best run: the one with the highest primary metric on validation."""
+
+    experiment: Experiment
+    best: TrainingRun | None
+    criteria: tuple[Criterion, ...] = ()
+    runs: int = 0
+    unfinished: int = 0
+
+    @property
+    def verdict(self) -> str:
+        """pass, fail or inconclusive; empty while there is no run or no criterion."""
+        if self.best is None or not self.criteria:
+            return ""
+        found = [criterion.met for criterion in self.criteria]
+        if False in found:
+            return "fail"
+        return "inconclusive" if None in found else "pass"
+
+    @property
+    def met(self) -> int:
+        return sum(criterion.met is True for criterion in self.criteria)
+
+
+def experiment_summaries(experiments: QuerySet[Experiment]) -> list[ExperimentSummary]:
+    """Experiments with counts and best runs, the most recently active first; two queries."""
+    runs = TrainingRun.objects.for_people().filter(experiment=OuterRef("pk"))
+    found = list(
+        experiments.select_related("dataset")
+        .annotate(
+            best_run=Subquery(_best_first(runs).values("pk")[:1]),
+            run_count=_count(runs),
+            unfinished_count=_count(runs.filter(status__in=UNFINISHED_RUN)),
+            last_activity=Coalesce(
+                Subquery(
+                    runs.order_by().values("experiment").annotate(m=Max("created_at")).values("m")
+                ),
+                F("created_at"),
+            ),
+        )
+        .order_by("-last_activity")
+    )
+    best = TrainingRun.objects.in_bulk([each.best_run for each in found if each.best_run])
+    return [
+        ExperimentSummary(
+            experiment=each,
+            best=(run := best.get(each.best_run)),
+            criteria=judge_criteria(each, run),
+            runs=each.run_count,
+            unfinished=each.unfinished_count,
+        )
+        for each in found
+    ]
+
+
+def best_run(experiment: Experiment) -> TrainingRun | None:
+    """The finished run with the highest primary metric on validation; None without one."""
+    runs = TrainingRun.objects.for_people().filter(experiment=experiment)
+    return _best_first(runs).first()
+
+
+def _best_first(runs: QuerySet[TrainingRun]) -> QuerySet[TrainingRun]:
+    return (
+        runs.filter(role=RunRole.TRAINING, source=RunSource.E2I, status=RunStatus.FINISHED)
+        .alias(quality=metrics.validation_primary())
+        .filter(quality__isnull=False)
+        .order_by("-quality", "-pk")
+    )
+
+
+def _count(runs: QuerySet[TrainingRun]) -> Coalesce:
+    counted = runs.order_by().values("experiment").annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(counted), Value(0), output_field=IntegerField())
+
+
+def judge_criteria(experiment: Experiment, run: TrainingRun | None) -> tuple[Criterion, ...]:
+    """Each criterion that is set, with what `run` measured on its test split."""
+    measured = metrics.estimates(run) if run else {}
+    return tuple(
+        Criterion(
+            label=CRITERION_LABELS[name],
+            metric=rule["metric"],
+            sign="≥" if rule["direction"] == "min" else "≤",
+            limit=rule["limit"],
+            measured=measured.get(rule["metric"]),
+        )
+        for name, rule in experiment.success_criteria.items()
+    )
+
+
+def run_for_page(pk: int) -> QuerySet[TrainingRun]:
+    """One run with everything its page shows of other tables, in one query."""
+    return TrainingRun.objects.filter(pk=pk).select_related(
+        "experiment",
+        "dataset",
+        "selection",
+        "registry_entry",
+        "parent",
+        "mlflow_experiment",
+        "job",
+        "created_by",
+        "data_quality",
+        "split",
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """A node of the stated order: what was recorded of it, or that it has not started."""
+
+    name: str
+    node: PipelineNode | None = None
+
+    @property
+    def state(self) -> str:
+        return self.node.outcome if self.node else "waiting"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """The nodes of one attempt. A killed worker's run is taken up again in another attempt."""
+
+    number: int
+    steps: tuple[Step, ...] = field(default=())
+
+    @property
+    def done(self) -> int:
+        return sum(1 for step in self.steps if step.node and step.node.ended_at)
+
+
+def attempts(
+    nodes: Iterable[PipelineNode], order: Sequence[str], *, expects_more: bool
+) -> list[Attempt]:
+    """Nodes by attempt, the latest first; steps still to come are shown while more is expected."""
+    grouped: dict[int, list[PipelineNode]] = {}
+    for node in nodes:
+        grouped.setdefault(node.attempt, []).append(node)
+    found = [
+        Attempt(number, tuple(Step(node.name, node) for node in mine))
+        for number, mine in sorted(grouped.items(), reverse=True)
+    ]
+    if not expects_more:
+        return found
+    latest = found.pop(0) if found else Attempt(1)
+    started = {step.name for step in latest.steps}
+    coming = tuple(Step(name) for name in order if name not in started)
+    return [Attempt(latest.number, latest.steps + coming), *found]
+
+
+def selection_for_page(pk: int) -> QuerySet[Selection]:
+    """One selection with what its page shows of other tables."""
+    return Selection.objects.filter(pk=pk).select_related(
+        "experiment", "dataset", "job", "created_by"
+    )
