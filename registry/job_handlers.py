@@ -1,0 +1,45 @@
+"""Background work of the registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from e2i_site.jobs.handlers import Wait, handler
+from e2i_site.jobs.runner import JobContext
+from e2i_site.mlflow_connector.errors import Unreachable
+
+
+@handler("registry.carry_stage", ordered=True)
+def carry_stage(job: JobContext) -> dict[str, Any]:
+    """Make MLflow's aliases and tags of one model equal to what the database says."""
+    from registry.carry import carry
+
+    try:
+        return carry(job.payload["model"])
+    except Unreachable as error:
+        raise Wait(f"Waits for MLflow: {error}", seconds=10) from error
+
+
+@handler("registry.fingerprint", lease=120)
+def fingerprint(job: JobContext) -> dict[str, Any]:
+    """Compute the digest of a version's files, then evaluate its open promotions again."""
+    from registry.actions.fingerprint_version import fingerprint_version
+
+    try:
+        return fingerprint_version(entry_id=job.payload["entry"])
+    except Unreachable as error:
+        raise Wait(f"Waits for MLflow: {error}", seconds=10) from error
+
+
+@handler("registry.refresh_promotions")
+def refresh_promotions(job: JobContext) -> dict[str, Any]:
+    """Keep the evidence of undecided promotions fresh."""
+    from registry.actions.refresh_gates import refresh_gates
+    from registry.choices import UNDECIDED
+    from registry.models import Promotion
+
+    undecided = Promotion.objects.filter(state__in=UNDECIDED).order_by("gates_evaluated_at")
+    for count, promotion in enumerate(undecided.iterator(), start=1):
+        refresh_gates(promotion=promotion)
+        job.progress("Evaluating gates", count)
+    return {"promotions": undecided.count()}
