@@ -1,0 +1,168 @@
+"""Fixtures for every test, and a closing that says what the run covered."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+
+from e2i_site.core.roles import Role
+from tests import flush, mlflow_process, services
+from tests.services import Missing
+
+PASSWORD = "a long enough password"
+# A test that uses one of these is about the world outside the database: once is enough.
+OUTSIDE = {"mlflow_server", "chromium"}
+COVERED = ("mlflow", "browser", "rabbitmq", "redis", "embedded_broker")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Migrate once; transactional tests go back to exactly that."""
+    from django.test import TransactionTestCase
+
+    with django_db_blocker.unblock():
+        flush.remember_pristine()
+
+    def teardown(self: TransactionTestCase) -> None:
+        flush.restore_pristine()
+
+    TransactionTestCase._fixture_teardown = teardown  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def people(db: None) -> SimpleNamespace:
+    """One user a role, named like it (people.approver), and people.outsider without any."""
+    users = {"outsider": User.objects.create_user("outsider", password=PASSWORD)}
+    for role in Role.values:
+        users[role] = User.objects.create_user(role, f"{role}@example.org", PASSWORD)
+        users[role].groups.add(Group.objects.get_or_create(name=role)[0])
+    return SimpleNamespace(**users)
+
+
+@pytest.fixture(scope="session")
+def mlflow_server() -> str:
+    """URL of a real MLflow server, one for the whole run. Use names of your own in it."""
+    return mlflow_process.shared_server(Path(os.environ["E2I_TEST_DIR"]))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium; the test is skipped where there is none."""
+    return _needed(services.chromium())
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_url() -> str:
+    return _needed(services.rabbitmq())
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    return _needed(services.redis())
+
+
+@pytest.fixture
+def database_url(transactional_db: None) -> str:
+    """URL of the test database, for processes that a test starts."""
+    from django.db import connection
+
+    given = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return f"sqlite:///{given['NAME']}"
+    login = given["USER"] + (f":{given['PASSWORD']}" if given["PASSWORD"] else "")
+    return f"postgresql://{login}@{given['HOST']}:{given['PORT'] or 5432}/{given['NAME']}"
+
+
+def _needed(found: str | Missing) -> str:
+    if isinstance(found, Missing):
+        pytest.skip(found.reason)
+    return found
+
+
+# --- which tests run, and what they covered -------------------------------------------------
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests by what they use; on PostgreSQL keep those that a database can make fail."""
+    for item in items:
+        names = set(getattr(item, "fixturenames", ()))
+        for fixture, mark in (
+            ("mlflow_server", "mlflow"),
+            ("chromium", "browser"),
+            ("rabbitmq_url", "rabbitmq"),
+            ("redis_url", "redis"),
+        ):
+            if fixture in names:
+                item.add_marker(mark)
+    if not os.environ.get("TEST_DATABASE_URL"):
+        return
+    kept = [item for item in items if _depends_on_the_database(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+def _depends_on_the_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("both_databases"):
+        return True
+    names = set(getattr(item, "fixturenames", ()))
+    uses_it = item.get_closest_marker("django_db") or names & {"db", "transactional_db"}
+    outside = names & OUTSIDE or item.get_closest_marker("once") or item.get_closest_marker("e2e")
+    return bool(uses_it) and not outside
+
+
+class Coverage:
+    """Counts passed tests a mark, and reasons of skips, in the process that reports."""
+
+    def __init__(self) -> None:
+        self.passed: Counter[str] = Counter()
+        self.skipped: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.passed and report.when == "call":
+            self.passed.update(mark for mark in COVERED if mark in report.keywords)
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            self.skipped[report.longrepr[2].removeprefix("Skipped: ")] += 1
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        terminalreporter.section("covered")
+        terminalreporter.line(f"database         {_database()}")
+        for mark in COVERED:
+            count = self.passed[mark]
+            line = f"{count} tests" if count else "not covered"
+            terminalreporter.line(f"{mark.replace('_', ' '):16} {line}")
+        for reason, count in self.skipped.items():
+            terminalreporter.line(f"skipped          {count} tests: {reason}")
+
+
+def _database() -> str:
+    from django.conf import settings
+
+    url = os.environ.get("TEST_DATABASE_URL")
+    if not url:
+        import sqlite3
+
+        return f"SQLite {sqlite3.sqlite_version}"
+    chosen = settings.DATABASES["default"]
+    return f"PostgreSQL at {chosen['HOST'] or 'a local socket'}:{chosen['PORT'] or 5432}"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Coverage(), "e2i-coverage")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The process that made the run's directory takes it and the shared server away."""
+    if os.environ.get("E2I_TEST_DIR_OWNER") != str(os.getpid()):
+        return
+    run_dir = Path(os.environ["E2I_TEST_DIR"])
+    mlflow_process.stop_shared_server(run_dir)
+    shutil.rmtree(run_dir, ignore_errors=True)

@@ -1,0 +1,93 @@
+"""One real MLflow server for the whole run, shared by all xdist workers."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+from tests.services import free_port
+
+START_SECONDS = 90
+
+
+def shared_server(run_dir: Path) -> str:
+    """URL of the run's server. The first caller starts it; `stop_shared_server` ends it."""
+    note = run_dir / "mlflow.json"
+    with (run_dir / "mlflow.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if note.exists():
+            return str(json.loads(note.read_text())["url"])
+        process, url = start_server(run_dir / "mlflow")
+        note.write_text(json.dumps({"url": url, "pid": process.pid}))
+        return url
+
+
+def stop_shared_server(run_dir: Path) -> None:
+    """End the server that `shared_server` started, if it did."""
+    note = run_dir / "mlflow.json"
+    if note.exists():
+        stop_group(json.loads(note.read_text())["pid"])
+
+
+def start_server(folder: Path, port: int | None = None) -> tuple[subprocess.Popen[bytes], str]:
+    """Start `mlflow server` with its store in `folder` and wait until it answers."""
+    folder.mkdir(parents=True, exist_ok=True)
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    command = [
+        sys.executable, "-m", "mlflow", "server", "-w", "1",
+        "--host", "127.0.0.1", "--port", str(port),
+        "--backend-store-uri", f"sqlite:///{folder / 'mlflow.sqlite3'}",
+        "--artifacts-destination", str(folder / "artifacts"),
+    ]  # fmt: skip
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    with (folder / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=environment, start_new_session=True
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        if answers(f"{url}/health"):
+            return process, url
+        time.sleep(0.1)
+    stop_group(process.pid)
+    tail = (folder / "server.log").read_text(errors="replace")[-2000:]
+    raise RuntimeError(f"MLflow did not start within {START_SECONDS} s:\n{tail}")
+
+
+def stop_group(pid: int) -> None:
+    """End a process group: politely, then not."""
+    for sig, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 2.0)):
+        try:
+            os.killpg(pid, sig)
+        except ProcessLookupError:
+            return
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+            try:
+                os.killpg(pid, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """True when a GET gives 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
