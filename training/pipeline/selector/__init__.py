@@ -1,0 +1,1 @@
+"""model_selector: which algorithm to train, on what evidence."""

@@ -1,0 +1,46 @@
+"""Words that every node shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+Params: TypeAlias = Mapping[str, Any]
+Floats: TypeAlias = NDArray[np.float64]
+Ints: TypeAlias = NDArray[np.int64]
+
+SEED = 42
+
+
+class Problem(StrEnum):
+    """What is predicted."""
+
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+    REGRESSION = "regression"
+
+    @property
+    def is_classification(self) -> bool:
+        return self is not Problem.REGRESSION
+
+
+class Split(StrEnum):
+    """The four parts of a data set, in order of use."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+    HOLDOUT = "holdout"
+
+
+# The figure that candidates are compared by; higher is better for each.
+PRIMARY_METRIC = {
+    Problem.BINARY: "roc_auc",
+    Problem.MULTICLASS: "roc_auc_ovr",
+    Problem.REGRESSION: "r2",
+}
