@@ -1,0 +1,184 @@
+"""Which deployment serves which endpoint, held in memory and refreshed from a provider."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from deployments.gateway.model_host import LoadedModel, LoadFailed, ModelHost
+
+logger = logging.getLogger(__name__)
+
+# A model that did not load is tried again after this long.
+RETRY_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A deployment as the database has it. `slow_ms` is the p99 limit of its shadow window."""
+
+    deployment: int
+    endpoint: str
+    role: str
+    model: str
+    version: int
+    digest: str
+    slow_ms: float | None = None
+
+    def describe(self) -> dict[str, Any]:
+        return {
+            "deployment": self.deployment,
+            "model": self.model,
+            "version": self.version,
+            "digest": f"sha256:{self.digest}",
+        }
+
+
+# Roles of a target: it answers callers, it gets copies, or it is only reachable for checks.
+ACTIVE, SHADOW, STANDBY = "active", "shadow", "standby"
+
+
+class RouteProvider(Protocol):
+    def read(self) -> Sequence[Target]:
+        """All deployments that have to be loaded; at most one active and one shadow an endpoint."""
+        ...
+
+
+@dataclass(frozen=True)
+class Served:
+    """A target and its model, verified and in memory."""
+
+    target: Target
+    model: LoadedModel
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What an endpoint has. `wanted` is what the database says, the rest what is loaded."""
+
+    name: str
+    active: Served | None = None
+    shadow: Served | None = None
+    others: Mapping[int, Served] = field(default_factory=dict)
+    wanted: tuple[Target, ...] = ()
+
+    def find(self, deployment: int) -> Served | None:
+        """The loaded deployment with this id, whatever its role."""
+        for served in (self.active, self.shadow):
+            if served and served.target.deployment == deployment:
+                return served
+        return self.others.get(deployment)
+
+    def wants(self, role: str) -> Target | None:
+        return next((each for each in self.wanted if each.role == role), None)
+
+
+class RouteTable:
+    """Reads targets about once a second, loads their models, then switches in one assignment.
+
+    A new active deployment takes over only once its model is in memory; until then the one
+    before it keeps answering. When the provider fails the last routes stay.
+    """
+
+    def __init__(self, provider: RouteProvider, host: ModelHost) -> None:
+        self._provider = provider
+        self._host = host
+        self._endpoints: dict[str, Endpoint] = {}
+        self._failures: dict[str, tuple[float, str]] = {}
+        self.refreshed_at: float | None = None
+        self.problem = ""
+
+    def endpoint(self, name: str) -> Endpoint | None:
+        return self._endpoints.get(name)
+
+    def all(self) -> list[Endpoint]:
+        return list(self._endpoints.values())
+
+    def failure(self, target: Target) -> str:
+        """Why the target's model is not loaded; empty while it is loaded or loading."""
+        return self._failures.get(target.digest, (0.0, ""))[1]
+
+    def refresh(self) -> None:
+        """Read the provider, switch to what is loaded already, load the rest, switch again."""
+        try:
+            targets = list(self._provider.read())
+        except Exception as error:
+            self.problem = f"The routes could not be read: {type(error).__name__}."
+            logger.exception("The routes could not be read")
+            return
+        self._switch(targets)
+        missing = [each for each in targets if self._host.get(each.digest) is None]
+        for target in missing:
+            self._load(target)
+            self._switch(targets)
+        self._host.retain({each.digest for each in targets})
+        self.problem = ""
+        self.refreshed_at = time.monotonic()
+
+    def _load(self, target: Target) -> None:
+        failed_at, _ = self._failures.get(target.digest, (-RETRY_SECONDS, ""))
+        if time.monotonic() - failed_at < RETRY_SECONDS:
+            return
+        try:
+            self._host.load(target.digest)
+            self._failures.pop(target.digest, None)
+        except LoadFailed as error:
+            self._failures[target.digest] = (time.monotonic(), str(error))
+            logger.error("Deployment %s is not loaded: %s", target.deployment, error)
+
+    def _switch(self, targets: Iterable[Target]) -> None:
+        wanted: dict[str, list[Target]] = {}
+        for target in targets:
+            wanted.setdefault(target.endpoint, []).append(target)
+        self._endpoints = {name: self._assemble(name, each) for name, each in wanted.items()}
+
+    def _assemble(self, name: str, targets: Sequence[Target]) -> Endpoint:
+        loaded = {target: self._served(target) for target in targets}
+        before = self._endpoints.get(name)
+        active = _with_role(loaded, ACTIVE)
+        if active is None and before and any(each.role == ACTIVE for each in targets):
+            active = before.active
+        others = {
+            target.deployment: served
+            for target, served in loaded.items()
+            if served and target.role == STANDBY
+        }
+        return Endpoint(name, active, _with_role(loaded, SHADOW), others, tuple(targets))
+
+    def _served(self, target: Target) -> Served | None:
+        model = self._host.get(target.digest)
+        return Served(target, model) if model else None
+
+
+def _with_role(loaded: Mapping[Target, Served | None], role: str) -> Served | None:
+    return next((each for target, each in loaded.items() if each and target.role == role), None)
+
+
+class Refresher:
+    """Calls a function every `seconds` in a thread of its own until stopped."""
+
+    def __init__(self, function: Callable[[], None], *, seconds: float, name: str) -> None:
+        self._function = function
+        self._seconds = seconds
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end and wait for its present round."""
+        self._over.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                self._function()
+            except Exception:
+                logger.exception("%s failed; it runs again", self._thread.name)
+            self._over.wait(self._seconds)

@@ -1,0 +1,177 @@
+"""The parts of one gateway process, and how it answers one request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from deployments.gateway.columns import BadRequest
+from deployments.gateway.measure import Meter
+from deployments.gateway.mirror import Copy, Mirror
+from deployments.gateway.model_host import answer
+from deployments.gateway.protocol import UnsupportedMediaType, parse
+from deployments.gateway.routes import Endpoint, Refresher, RouteTable, Served, Target
+
+logger = logging.getLogger(__name__)
+
+
+class ModelFailed(Exception):
+    """The model did not answer valid input: `status` 500 for an error, 504 for too slow."""
+
+    def __init__(self, message: str, target: Target, status: int = 500) -> None:
+        super().__init__(message)
+        self.target = target
+        self.status = status
+
+
+class Busy(Exception):
+    """More requests wait than the gateway takes at once."""
+
+
+class NotServing(Exception):
+    """Nothing answers here now. `headers` say what was done with the request.
+
+    `refused` is for a model that cannot be loaded, as opposed to one that is not there yet.
+    """
+
+    def __init__(
+        self, message: str, headers: dict[str, str] | None = None, *, refused: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.headers = headers or {}
+        self.refused = refused
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may take. Beyond `waiting` requests at once, callers are told to retry."""
+
+    body_bytes: int = 10_000_000
+    body_seconds: float = 20.0
+    predict_seconds: float = 30.0
+    threads: int = 4
+    waiting: int = 512
+
+
+@dataclass
+class Gateway:
+    """`key` opens the checks of single deployments; `instance` names the process."""
+
+    table: RouteTable
+    meter: Meter
+    mirror: Mirror
+    key: str
+    instance: str
+    limits: Limits = field(default_factory=Limits)
+    refreshers: tuple[Refresher, ...] = ()
+    started_at: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="predict")
+        self._waiting = 0
+
+    def start(self) -> None:
+        """Load the routes once, then keep everything going in threads."""
+        self.mirror.start()
+        self.table.refresh()
+        for refresher in self.refreshers:
+            refresher.start()
+
+    def stop(self) -> None:
+        """Finish what was mirrored and store what was measured."""
+        self.mirror.stop()
+        for refresher in self.refreshers:
+            refresher.stop()
+        try:
+            self.meter.flush()
+        except Exception:
+            logger.exception("The last measurements are lost")
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def problems(self) -> list[str]:
+        """What is wrong right now, in sentences; empty when all is well."""
+        found = [self.table.problem, self.meter.problem]
+        found += [
+            f"{endpoint.name}, deployment {target.deployment}: {reason}"
+            for endpoint in self.table.all()
+            for target in endpoint.wanted
+            if (reason := self.table.failure(target))
+        ]
+        return [each for each in found if each]
+
+    async def serve(
+        self, endpoint: Endpoint, body: bytes, content_type: str
+    ) -> tuple[Target, bytes, dict[str, str]]:
+        """(who answered, the response body, headers about the mirror).
+
+        The active version answers and the shadow version gets a copy, once the answer is there.
+        Raises BadRequest, UnsupportedMediaType, ModelFailed, Busy or NotServing.
+        """
+        if endpoint.active is None:
+            raise await self._not_serving(endpoint, body, content_type)
+        target = endpoint.active.target
+        started = time.perf_counter()
+        try:
+            predictions, content = await self.predict(endpoint.active, body, content_type)
+        except (BadRequest, UnsupportedMediaType):
+            self.meter.rejected(target.deployment)
+            raise
+        except ModelFailed:
+            seconds = time.perf_counter() - started
+            self.meter.answered(target.deployment, seconds, failed=True)
+            self._copy(endpoint, body, content_type, champion_failed=True)
+            raise
+        seconds = time.perf_counter() - started
+        self.meter.answered(target.deployment, seconds, failed=False)
+        return target, content, self._copy(endpoint, body, content_type, champion=predictions)
+
+    async def predict(self, served: Served, body: bytes, content_type: str) -> tuple[Any, bytes]:
+        """The answer of one deployment, in a thread. Counts nothing."""
+        if self._waiting >= self.limits.waiting:
+            raise Busy
+        self._waiting += 1
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._pool, answer, served.model, body, content_type)
+        try:
+            return await asyncio.wait_for(future, self.limits.predict_seconds)
+        except (BadRequest, UnsupportedMediaType):
+            raise
+        except TimeoutError:
+            seconds = self.limits.predict_seconds
+            message = f"The model did not answer within {seconds:g} s."
+            raise ModelFailed(message, served.target, 504) from None
+        except Exception as error:
+            logger.exception("Deployment %s failed to predict", served.target.deployment)
+            message = f"The model failed: {type(error).__name__}: {error}"
+            raise ModelFailed(message[:500], served.target) from error
+        finally:
+            self._waiting -= 1
+
+    async def _not_serving(self, endpoint: Endpoint, body: bytes, content_type: str) -> NotServing:
+        if endpoint.shadow is None:
+            return NotServing(f"No version is active at {endpoint.name!r}.")
+        signature = endpoint.shadow.model.signature
+        await asyncio.to_thread(parse, body, content_type, signature)
+        return NotServing(
+            f"No version is active at {endpoint.name!r}; a shadow version is, and measures this "
+            "request without answering it.",
+            self._copy(endpoint, body, content_type),
+        )
+
+    def _copy(
+        self,
+        endpoint: Endpoint,
+        body: bytes,
+        content_type: str,
+        *,
+        champion: Any = None,
+        champion_failed: bool = False,
+    ) -> dict[str, str]:
+        if endpoint.shadow is None:
+            return {}
+        copy = Copy(endpoint.shadow, body, content_type, champion, champion_failed)
+        return {"E2I-Mirrored": "shadow" if self.mirror.offer(copy) else "dropped"}
