@@ -93,7 +93,7 @@ class Point:
 
 
 def series(minutes: Sequence[TrafficMinute], since: datetime, until: datetime) -> list[Point]:
-    """Traffic from `since` to `until` in equal steps of whole minutes; quiet steps are there too."""
+    """Traffic from `since` to `until` in equal steps of whole minutes, quiet ones included."""
     whole = max(1, int((until - since) / timedelta(minutes=1)))
     step = timedelta(minutes=-(-whole // MOST_POINTS))
     start = since.replace(second=0, microsecond=0)

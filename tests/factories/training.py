@@ -10,8 +10,27 @@ import factory
 from django.utils import timezone
 
 from tests.factories.people import UserFactory
-from training.choices import DatasetKind, ProblemType, RunStatus
-from training.models import Dataset, Experiment, Selection, TrainingRun
+from training.choices import (
+    CandidateOutcome,
+    DatasetKind,
+    NodeOutcome,
+    ProblemType,
+    RunStatus,
+    SplitStrategy,
+    TrialState,
+)
+from training.models import (
+    Candidate,
+    DataQualityReport,
+    Dataset,
+    Experiment,
+    PipelineNode,
+    Selection,
+    SplitDefinition,
+    Study,
+    TrainingRun,
+    Trial,
+)
 
 
 def digest(text: object) -> str:
@@ -85,3 +104,97 @@ class TrainingRunFactory(factory.django.DjangoModelFactory[TrainingRun]):
     started_at = factory.LazyFunction(lambda: timezone.now() - timedelta(hours=2))
     completed_at = factory.LazyFunction(lambda: timezone.now() - timedelta(hours=1))
     duration_seconds = 3600.0
+
+
+class CandidateFactory(factory.django.DjangoModelFactory[Candidate]):
+    """A benchmarked candidate."""
+
+    class Meta:
+        model = Candidate
+
+    selection = factory.SubFactory(SelectionFactory)
+    algorithm = "LightGBM"
+    framework = "lightgbm"
+    outcome = CandidateOutcome.BENCHMARKED
+    selection_score = 0.68
+    score_parts = {"history": 0.304, "latency": 0.19, "memory": 0.14, "interpretability": 0.09}
+    benchmark_mean = 0.72
+    benchmark_std = 0.01
+    benchmark_score = 0.715
+    fold_scores = [0.71, 0.72, 0.73]
+    combined_score = 0.694
+    latency_ms = 1.4
+    memory_gb = 0.004
+    fit_seconds = 0.8
+
+
+class NodeFactory(factory.django.DjangoModelFactory[PipelineNode]):
+    """One executed node of a training run; give `selection` and no run for one of a selection."""
+
+    class Meta:
+        model = PipelineNode
+
+    training_run = factory.SubFactory(TrainingRunFactory)
+    position = factory.Sequence(lambda n: n + 1)
+    name = "check_qc_gate"
+    outcome = NodeOutcome.SUCCEEDED
+    started_at = factory.LazyFunction(lambda: timezone.now() - timedelta(seconds=30))
+    ended_at = factory.LazyAttribute(
+        lambda o: (
+            None if o.outcome == NodeOutcome.RUNNING else o.started_at + timedelta(seconds=1.5)
+        )
+    )
+
+
+class StudyFactory(factory.django.DjangoModelFactory[Study]):
+    class Meta:
+        model = Study
+
+    name = factory.Sequence(lambda n: f"e2i_experiment-{n}_LightGBM_hpo")
+    experiment_id = "visits"
+    algorithm = "LightGBM"
+    problem_type = ProblemType.BINARY
+    metric = "roc_auc"
+    direction = "maximize"
+    rows = 12_114
+    features = 2
+
+
+class TrialFactory(factory.django.DjangoModelFactory[Trial]):
+    class Meta:
+        model = Trial
+
+    study = factory.SubFactory(StudyFactory)
+    training_run = factory.SubFactory(TrainingRunFactory)
+    number = factory.Sequence(lambda n: n)
+    state = TrialState.COMPLETE
+    value = 0.72
+    params: dict[str, Any] = {"num_leaves": 31, "learning_rate": 0.05}
+    intermediate: dict[str, Any] = {"0": 0.71, "1": 0.72}
+    seconds = 1.2
+
+
+class QualityFactory(factory.django.DjangoModelFactory[DataQualityReport]):
+    class Meta:
+        model = DataQualityReport
+
+    training_run = factory.SubFactory(TrainingRunFactory)
+    score = 0.96
+    dimensions: dict[str, Any] = {
+        "completeness": {"score": 0.98, "weight": 0.25, "detail": "8 of 400 values are missing."},
+        "timeliness": {"score": None, "weight": 0.15, "detail": "There is no time column."},
+    }
+    passed = True
+
+
+class SplitFactory(factory.django.DjangoModelFactory[SplitDefinition]):
+    class Meta:
+        model = SplitDefinition
+
+    training_run = factory.SubFactory(TrainingRunFactory)
+    strategy = SplitStrategy.STRATIFIED
+    seed = 42
+    sizes = {"train": 12_114, "validation": 4_038, "test": 3_029, "holdout": 1_009}
+    digests = factory.LazyAttribute(
+        lambda o: {name: digest(f"{name}{o.seed}") for name in ("train", "test")}
+    )
