@@ -18,6 +18,7 @@ from e2i_site.audit.choices import Outcome, Priority, RunStatus, worst
 from e2i_site.audit.models import AuditRun, CheckResult, Finding, SubjectResult
 from e2i_site.audit.registry import Check, CheckContext, SubjectOutcome
 from e2i_site.core.errors import InvalidInput
+from e2i_site.mlflow_connector.errors import Unreachable
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -50,8 +51,6 @@ class Evaluation:
 
 def evaluate(check: Check) -> Evaluation:
     """Run one check. It never raises: a crash is an error, MLflow away is inconclusive."""
-    from e2i_site.mlflow_connector.errors import Unreachable
-
     begun = time.perf_counter()
     seen: dict[tuple[str, str], SubjectOutcome] = {}
     own, message = [], ""

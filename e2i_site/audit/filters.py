@@ -1,0 +1,79 @@
+"""Filters of the audit, shared by pages and API."""
+
+from __future__ import annotations
+
+import django_filters
+from django.db.models import Q, QuerySet
+from django.utils import timezone
+
+from e2i_site.audit import plan
+from e2i_site.audit.choices import FindingStatus, Outcome, Priority, RunStatus
+from e2i_site.audit.models import AuditRun, Finding, SubjectResult
+
+PHASES = [(each.number, f"{each.number} · {each.title}") for each in plan.PHASES]
+
+
+class FindingFilter(django_filters.FilterSet):
+    """Findings by status, priority, phase, check, subject and text."""
+
+    status = django_filters.ChoiceFilter(choices=FindingStatus.choices, method="by_status")
+    priority = django_filters.ChoiceFilter(choices=Priority.choices)
+    phase = django_filters.ChoiceFilter(choices=PHASES)
+    check = django_filters.CharFilter(field_name="check_id", label="Check")
+    subject_kind = django_filters.CharFilter(label="Kind of subject")
+    subject_key = django_filters.CharFilter(label="Key of the subject")
+    regressed = django_filters.BooleanFilter(method="by_regressed", label="Came back")
+    text = django_filters.CharFilter(method="by_text", label="Text in subject or message")
+
+    class Meta:
+        model = Finding
+        fields: list[str] = []
+
+    def by_status(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
+        now = timezone.now()
+        unresolved_past_waiver = Q(waived_until__lte=now)
+        if value == FindingStatus.OPEN:
+            return queryset.filter(Q(status=value) | unresolved_past_waiver)
+        return queryset.filter(status=value).exclude(unresolved_past_waiver)
+
+    def by_regressed(
+        self, queryset: QuerySet[Finding], name: str, value: bool
+    ) -> QuerySet[Finding]:
+        came_back = Q(regressions__gt=0) & ~Q(status=FindingStatus.RESOLVED)
+        return queryset.filter(came_back if value else ~came_back)
+
+    def by_text(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
+        for word in value.split():
+            queryset = queryset.filter(
+                Q(subject_label__icontains=word)
+                | Q(message__icontains=word)
+                | Q(title__icontains=word)
+            )
+        return queryset
+
+
+class AuditRunFilter(django_filters.FilterSet):
+    """Audit runs by status and phase."""
+
+    status = django_filters.ChoiceFilter(choices=RunStatus.choices)
+    phase = django_filters.ChoiceFilter(choices=PHASES)
+
+    class Meta:
+        model = AuditRun
+        fields: list[str] = []
+
+
+class OutcomeFilter(django_filters.FilterSet):
+    """What a run saw, by outcome, check and subject."""
+
+    outcome = django_filters.ChoiceFilter(
+        choices=[each for each in Outcome.choices if each[0] in ("pass", "fail", "inconclusive")]
+    )
+    check = django_filters.CharFilter(field_name="result__check_id", label="Check")
+    text = django_filters.CharFilter(
+        field_name="subject_label", lookup_expr="icontains", label="Subject contains"
+    )
+
+    class Meta:
+        model = SubjectResult
+        fields: list[str] = []

@@ -1,0 +1,5 @@
+"""Checks of the registry: phases 3 and 4 where they concern versions, and phase 5's workflow."""
+
+from registry.audit_checks import workflow
+
+__all__ = ["workflow"]
