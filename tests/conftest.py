@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -156,13 +155,3 @@ def _database() -> str:
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Coverage(), "e2i-coverage")
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """The process that made the run's directory takes it and the shared server away."""
-    if os.environ.get("E2I_TEST_DIR_OWNER") != str(os.getpid()):
-        return
-    run_dir = Path(os.environ["E2I_TEST_DIR"])
-    mlflow_process.stop_shared_server(run_dir)
-    shutil.rmtree(run_dir, ignore_errors=True)

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ START_SECONDS = 90
 
 
 def shared_server(run_dir: Path) -> str:
-    """URL of the run's server. The first caller starts it; `stop_shared_server` ends it."""
+    """URL of the run's server. The first caller starts it; `clean_up` ends it."""
     note = run_dir / "mlflow.json"
     with (run_dir / "mlflow.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -30,11 +31,12 @@ def shared_server(run_dir: Path) -> str:
         return url
 
 
-def stop_shared_server(run_dir: Path) -> None:
-    """End the server that `shared_server` started, if it did."""
+def clean_up(run_dir: Path) -> None:
+    """End the server that `shared_server` started, if it did, and remove the run's directory."""
     note = run_dir / "mlflow.json"
     if note.exists():
         stop_group(json.loads(note.read_text())["pid"])
+    shutil.rmtree(run_dir, ignore_errors=True)
 
 
 def start_server(folder: Path, port: int | None = None) -> tuple[subprocess.Popen[bytes], str]:

@@ -6,10 +6,13 @@ of the person who starts the tests does not reach them.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import os
 import tempfile
 from pathlib import Path
+
+from tests import mlflow_process
 
 _OURS = ("E2I_", "MLFLOW_", "CELERY_", "SECRET_KEY", "DATABASE_URL", "ALLOWED_HOSTS", "CSRF_")
 _PORTS = ("WEB_PORT", "GATEWAY_PORT", "DEBUG")
@@ -22,7 +25,7 @@ for _name in [name for name in os.environ if name.startswith(_OURS) or name in _
 # One directory a run, shared by all xdist workers, and in it one data directory a worker.
 if "E2I_TEST_DIR" not in os.environ:
     os.environ["E2I_TEST_DIR"] = tempfile.mkdtemp(prefix="e2i-tests-")
-    os.environ["E2I_TEST_DIR_OWNER"] = str(os.getpid())
+    atexit.register(mlflow_process.clean_up, Path(os.environ["E2I_TEST_DIR"]))
 RUN_DIR = Path(os.environ["E2I_TEST_DIR"])
 _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 os.environ["E2I_DATA_DIR"] = str(RUN_DIR / _WORKER)
