@@ -1,0 +1,26 @@
+"""Deployments' tables as JSON."""
+
+from __future__ import annotations
+
+from rest_framework import serializers
+
+from deployments.models import Deployment, ShadowWindow
+
+
+class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
+    model = serializers.CharField(source="entry.model_id", read_only=True)
+    version = serializers.IntegerField(source="entry.model_version", read_only=True)
+
+    class Meta:
+        model = Deployment
+        exclude = ("deployed_by", "entry")
+
+
+class ShadowWindowSerializer(serializers.ModelSerializer[ShadowWindow]):
+    model = serializers.CharField(source="entry.model_id", read_only=True)
+    version = serializers.IntegerField(source="entry.model_version", read_only=True)
+    policy = serializers.CharField(source="policy.__str__", read_only=True)
+
+    class Meta:
+        model = ShadowWindow
+        exclude = ("entry",)
