@@ -7,24 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from registry.models import RegistryEntry
+from training import metrics
+from training.metrics import Interval
 from training.models import SplitDefinition, TrainingRun
-
-LOWER_IS_BETTER = frozenset(
-    {"brier", "log_loss", "calibration_error", "fpr", "rmse", "mae", "mape", "mse"}
-)
-# Metrics whose best value is neither the highest nor the lowest.
-IDEAL = {"calibration_slope": 1.0}
-# Said of the data, not of the model's quality.
-NEUTRAL = frozenset({"samples", "rows", "prevalence", "threshold", "support"})
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A metric on the test split with its 95 % interval, where one was computed."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -37,15 +22,15 @@ class MetricRow:
 
     name: str
     direction: str
-    candidate: Estimate | None
-    baseline: Estimate | None
+    candidate: Interval | None
+    baseline: Interval | None
     delta: float | None
     better: bool | None
     apart: bool | None
 
     @property
     def label(self) -> str:
-        return metric_label(self.name)
+        return metrics.label(self.name)
 
 
 @dataclass(frozen=True)
@@ -89,27 +74,6 @@ class Comparison:
         return sum(row.changed for group in groups for row in group)
 
 
-_LABELS = {
-    "roc_auc": "ROC AUC",
-    "roc_auc_ovr": "ROC AUC, one against the rest",
-    "pr_auc": "PR AUC",
-    "brier": "Brier score",
-    "log_loss": "Log loss",
-    "fpr": "False-positive rate",
-    "precision_at_k": "Precision at k",
-    "r2": "R²",
-    "rmse": "RMSE",
-    "mae": "MAE",
-    "mape": "MAPE",
-    "f1": "F1",
-}
-
-
-def metric_label(name: str) -> str:
-    """The words for a metric: "roc_auc" gives "ROC AUC"."""
-    return _LABELS.get(name, name.replace("_", " ").capitalize())
-
-
 def compare(candidate: RegistryEntry, baseline: RegistryEntry | None) -> Comparison:
     """Both versions side by side. Their runs, data sets and splits must be loaded with them."""
     ours, theirs = candidate.training_run, baseline.training_run if baseline else None
@@ -129,62 +93,26 @@ def compare(candidate: RegistryEntry, baseline: RegistryEntry | None) -> Compari
 
 def metric_rows(ours: TrainingRun | None, theirs: TrainingRun | None) -> Iterable[MetricRow]:
     """One row a metric that either run has on its test split; the primary metric first."""
-    mine, other = _estimates(ours), _estimates(theirs)
+    mine = metrics.estimates(ours) if ours else {}
+    other = metrics.estimates(theirs) if theirs else {}
     primary = ours.primary_metric if ours else ""
-    for name in sorted({*mine, *other}, key=lambda name: (name != primary, _order(name), name)):
+    for name in sorted(metrics.in_order({*mine, *other}), key=lambda name: name != primary):
         yield _metric_row(name, mine.get(name), other.get(name))
 
 
-def _metric_row(name: str, mine: Estimate | None, other: Estimate | None) -> MetricRow:
-    direction = _direction(name)
-    both = mine is not None and other is not None
-    delta = mine.value - other.value if mine and other else None
-    better = _is_better(name, direction, mine.value, other.value) if mine and other else None
-    apart = None
-    if both and mine and other and None not in (mine.low, mine.high, other.low, other.high):
-        apart = bool(mine.low > other.high or mine.high < other.low)  # type: ignore[operator]
-    return MetricRow(name, direction, mine, other, delta, better, apart)
+def _metric_row(name: str, mine: Interval | None, other: Interval | None) -> MetricRow:
+    way = metrics.direction(name)
+    if mine is None or other is None:
+        return MetricRow(name, way, mine, other, None, None, None)
+    ours, theirs = metrics.goodness(name, mine.value), metrics.goodness(name, other.value)
+    better = None if ours is None or theirs is None or ours == theirs else ours > theirs
+    return MetricRow(name, way, mine, other, mine.value - other.value, better, _apart(mine, other))
 
 
-def _direction(name: str) -> str:
-    if name in NEUTRAL:
-        return ""
-    if name in IDEAL:
-        return "near"
-    return "lower" if name in LOWER_IS_BETTER else "higher"
-
-
-def _is_better(name: str, direction: str, mine: float, other: float) -> bool | None:
-    if mine == other or not direction:
+def _apart(mine: Interval, other: Interval) -> bool | None:
+    if mine.low is None or mine.high is None or other.low is None or other.high is None:
         return None
-    if direction == "near":
-        mine, other = -abs(mine - IDEAL[name]), -abs(other - IDEAL[name])
-        return None if mine == other else mine > other
-    return mine > other if direction == "higher" else mine < other
-
-
-def _order(name: str) -> int:
-    names = list(_LABELS)
-    return names.index(name) if name in names else len(names)
-
-
-def _estimates(run: TrainingRun | None) -> dict[str, Estimate]:
-    if run is None:
-        return {}
-    intervals: Mapping[str, Any] = run.evaluation.get("intervals", {})
-    return {
-        name: Estimate(float(value), *_bounds(intervals.get(name)))
-        for name, value in run.test_metrics.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-
-
-def _bounds(interval: Any) -> tuple[float | None, float | None]:
-    if not interval:
-        return None, None
-    if isinstance(interval, Mapping):
-        return interval.get("low"), interval.get("high")
-    return interval[0], interval[1]
+    return mine.low > other.high or mine.high < other.low
 
 
 def _facts(entry: RegistryEntry | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class PromotionFilter(django_filters.FilterSet):
     open = django_filters.BooleanFilter(method="by_open", label="Undecided or rolling out")
     state = django_filters.ChoiceFilter(choices=PromotionState.choices)
     model = django_filters.CharFilter(
-        field_name="entry__model_id", lookup_expr="icontains", label="Model name contains"
+        field_name="entry__model__name", lookup_expr="icontains", label="Model name contains"
     )
     version = django_filters.NumberFilter(field_name="entry__model_version", min_value=1)
     from_stage = django_filters.ChoiceFilter(choices=Stage.choices)
@@ -42,7 +42,7 @@ class PromotionFilter(django_filters.FilterSet):
     def by_text(self, queryset: QuerySet[Promotion], name: str, value: str) -> QuerySet[Promotion]:
         for word in value.split():
             queryset = queryset.filter(
-                Q(entry__model_id__icontains=word) | Q(reason__icontains=word)
+                Q(entry__model__name__icontains=word) | Q(reason__icontains=word)
             )
         return queryset
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from e2i_site.audit.models import Finding
 from e2i_site.jobs.models import Job
+from e2i_site.trail.models import TrailEntry
 from registry.choices import (
     ALIASED_STAGES,
     UNDECIDED,
@@ -278,3 +279,37 @@ def version(model_name: str, number: int) -> QuerySet[RegistryEntry]:
 def _long_of_run(prefix: str) -> list[str]:
     names = ("params", "metrics", "tags", "evaluation", "request", "feature_names")
     return [f"{prefix}__{name}" for name in names]
+
+
+def promotion_with_everything() -> QuerySet[Promotion]:
+    """A promotion with both versions, their runs, data sets and splits; 1 query."""
+    paths = (
+        "model",
+        "experiment",
+        "trained_by",
+        "training_run__dataset",
+        "training_run__split",
+    )
+    return Promotion.objects.select_related(
+        "requester",
+        "policy",
+        *(f"entry__{path}" for path in paths),
+        *(f"champion__{path}" for path in paths if path != "model"),
+    )
+
+
+def jobs_of(promotion: Promotion, limit: int = 10) -> list[Job]:
+    """Background work for the promotion's version and model since it was requested; 1 query."""
+    entry = promotion.entry
+    subjects = (f"model:{entry.model_id}", f"entry:{entry.pk}", f"promotion:{promotion.pk}")
+    since = promotion.decided_at or promotion.created_at
+    jobs = Job.objects.filter(subject__in=subjects, created_at__gte=since)
+    return list(jobs.defer("log", "result").order_by("-id")[:limit])
+
+
+def trail_of(promotion: Promotion, limit: int = 100) -> list[TrailEntry]:
+    """What the trail holds about the promotion itself, oldest first; 1 query."""
+    entries = TrailEntry.objects.filter(
+        subject_type=promotion._meta.label_lower, subject_id=str(promotion.pk)
+    )
+    return list(entries.order_by("id")[:limit])

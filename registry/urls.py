@@ -1,0 +1,27 @@
+"""Addresses of the registry, below /registry/."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from registry.views import models, policies, queue, requests, review, versions
+
+app_name = "registry"
+urlpatterns = [
+    path("", models.models, name="home"),
+    # The more specific ones first: a model's name may hold a slash.
+    path(
+        "models/<path:name>/versions/<int:number>/",
+        versions.version,
+        name="version",
+    ),
+    path("models/<path:name>/compare/", versions.compare_two, name="compare"),
+    path("models/<path:name>/", models.model, name="model"),
+    path("promotions/", queue.promotions, name="promotions"),
+    path("promotions/export/", queue.export, name="promotions_export"),
+    path("promotions/new/", requests.new, name="request"),
+    path("promotions/<int:pk>/", review.promotion, name="promotion"),
+    path("promotions/<int:pk>/refresh/", review.refresh, name="promotion_refresh"),
+    path("policies/", policies.policies, name="policies"),
+    path("policies/<slug:name>/<int:version>/", policies.policy, name="policy"),
+]

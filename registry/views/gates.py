@@ -1,0 +1,111 @@
+"""Gates as the review page shows them: words, numbers, and evidence as tables."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from registry.gates.base import find, title
+from registry.models import GateResult, Promotion
+from registry.views.shadow_plot import ShadowPlot, shadow_plot
+
+
+@dataclass(frozen=True)
+class Table:
+    """Evidence in rows. `columns` is empty for plain name and value pairs."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
+class GateView:
+    """One gate: the stored result, what it is for, and its evidence in tables."""
+
+    result: GateResult
+    title: str
+    purpose: str
+    tables: tuple[Table, ...]
+    plot: ShadowPlot | None
+
+    @property
+    def passed(self) -> bool:
+        return bool(self.result.badness == 0)
+
+
+def gate_views(promotion: Promotion) -> list[GateView]:
+    """All gates of a promotion in the policy's order; 1 query unless prefetched."""
+    return [gate_view(result) for result in promotion.gates.all()]
+
+
+def gate_view(result: GateResult) -> GateView:
+    """A stored or a fresh gate result, for people."""
+    return GateView(
+        result=result,
+        title=title(result.gate_id),
+        purpose=purpose(result.gate_id),
+        tables=tuple(evidence_tables(result.evidence)),
+        plot=shadow_plot(result.evidence),
+    )
+
+
+def purpose(gate_id: str) -> str:
+    """What the gate asks for, in the words of its own documentation."""
+    gate = find(gate_id)
+    text = inspect.getdoc(gate.function) if gate else None
+    return text.splitlines()[0] if text else ""
+
+
+def evidence_tables(evidence: Mapping[str, Any]) -> Iterable[Table]:
+    """Single values first, then one table for every list or group in the evidence."""
+    plain = {name: value for name, value in evidence.items() if not _is_group(value)}
+    if plain:
+        yield _pairs("", plain)
+    for name, value in evidence.items():
+        if isinstance(value, Mapping) and value:
+            yield from _mapping(name, value)
+        elif _is_group(value) and value:
+            yield _records(name, value)
+
+
+def _mapping(name: str, value: Mapping[str, Any]) -> Iterable[Table]:
+    caption = words(name)
+    if all(isinstance(item, Mapping) for item in value.values()):
+        rows = [{"": words(key), **item} for key, item in value.items()]
+        yield _records(name, rows)
+    else:
+        yield _pairs(caption, value)
+
+
+def _pairs(caption: str, values: Mapping[str, Any]) -> Table:
+    return Table(caption, (), tuple((words(k), _cell(v)) for k, v in values.items()))
+
+
+def _records(name: str, records: Sequence[Any]) -> Table:
+    if not all(isinstance(record, Mapping) for record in records):
+        return Table(words(name), (), tuple((n, _cell(v)) for n, v in enumerate(records, 1)))
+    columns = list(dict.fromkeys(key for record in records for key in record))
+    rows = tuple(tuple(_cell(record.get(key)) for key in columns) for record in records)
+    return Table(words(name), tuple(words(key) for key in columns), rows)
+
+
+def _is_group(value: Any) -> bool:
+    return isinstance(value, Mapping) or (
+        isinstance(value, Sequence) and not isinstance(value, str)
+    )
+
+
+def _cell(value: Any) -> Any:
+    """None, booleans and numbers stay what they are; groups become compact JSON."""
+    if _is_group(value):
+        return json.dumps(value, ensure_ascii=False) if value else None
+    return value
+
+
+def words(name: str) -> str:
+    """ "mlflow_run_id" gives "Mlflow run id"."""
+    return name.replace("_", " ").strip().capitalize()

@@ -1,0 +1,102 @@
+"""Models: the list, and one model with its versions, stages, lineage and findings."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.views.decorators.http import require_safe
+
+from e2i_site.core.partials import render_page
+from registry import queries
+from registry.choices import Stage
+from registry.filters import ModelFilter
+from registry.models import RegisteredModel, RegistryEntry
+from registry.views.lineage import lineage
+
+MODELS_A_PAGE = 50
+
+
+@login_required
+@require_safe
+def models(request: HttpRequest) -> HttpResponse:
+    """All models: where their versions are, what waits, what drifted."""
+    filters = ModelFilter(
+        request.GET, queryset=queries.with_versions(RegisteredModel.objects.order_by("name"))
+    )
+    page = Paginator(filters.qs, MODELS_A_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "rows": queries.model_rows(list(page.object_list)),
+        "page": page,
+        "filter": filters,
+        "filtered": any(value for key, value in request.GET.items() if key != "page"),
+    }
+    return render_page(request, "registry/models.html", context)
+
+
+@login_required
+@require_safe
+def model(request: HttpRequest, name: str) -> HttpResponse:
+    """One model: versions on the stage track, history, lineage, findings."""
+    found = get_object_or_404(queries.with_versions(RegisteredModel.objects.all()), name=name)
+    newest = getattr(found, "newest_version", None) or 0
+    up_to = _number(request.GET.get("before"), newest + 1) - 1
+    entries = queries.entries_of(found, up_to=up_to)
+    row = queries.model_rows([found])[0]
+    shown = _in_focus(entries, request.GET.get("version"))
+    lowest = up_to - queries.VERSIONS_A_PAGE + 1
+    context = {
+        "model": found,
+        "row": row,
+        "track": _track(entries),
+        "entries": [entry for entry in entries if entry.model_version <= up_to],
+        "older": lowest if lowest > 1 else None,
+        "is_first_page": up_to >= newest,
+        "history": queries.stage_history(model_name=name, limit=50),
+        "findings": queries.findings_about(model=found, entries=entries),
+        "focus": shown,
+        "lineage": lineage(shown) if shown else None,
+        "serving": _serving(entries),
+        "mlflow_url": mlflow_url(name),
+    }
+    return render_page(request, "registry/model.html", context)
+
+
+def mlflow_url(name: str, version: int | None = None) -> str:
+    """Where MLflow's own pages show the model, or one version of it."""
+    base = f"{settings.MLFLOW_UI_URL.rstrip('/')}/#/models/{quote(name, safe='')}"
+    return f"{base}/versions/{version}" if version else base
+
+
+def _number(text: str | None, default: int) -> int:
+    return int(text) if text and text.isdecimal() and len(text) < 10 else default
+
+
+def _track(entries: list[RegistryEntry]) -> list[tuple[Stage, list[RegistryEntry]]]:
+    """Every stage in order of travel with its versions among `entries`."""
+    return [(stage, [e for e in entries if e.stage == stage]) for stage in Stage]
+
+
+def _in_focus(entries: list[RegistryEntry], wanted: str | None) -> RegistryEntry | None:
+    """The version whose lineage is drawn: the one asked for, else production, else the newest."""
+    number = _number(wanted, 0)
+    for entry in entries:
+        if entry.model_version == number:
+            return entry
+    production = [entry for entry in entries if entry.stage == Stage.PRODUCTION]
+    return next(iter(production or entries), None)
+
+
+def _serving(entries: list[RegistryEntry]) -> list[object]:
+    """Deployments that serve or shadow now, by environment."""
+    live = [
+        deployment
+        for entry in entries
+        for deployment in entry.deployments.all()
+        if deployment.status in ("active", "deploying", "draining")
+    ]
+    return sorted(live, key=lambda each: (each.environment, each.strategy, -each.pk))

@@ -1,0 +1,114 @@
+"""The queue of promotions, by whose turn it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.views.decorators.http import require_safe
+
+from e2i_site.core.http import csv_response
+from e2i_site.core.partials import render_page
+from registry import queries
+from registry.filters import search_promotions
+from registry.gates.evaluate import worst
+from registry.models import Promotion
+from registry.queries import TABS, Queue
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+ROWS_A_PAGE = 50
+
+
+@login_required
+@require_safe
+def promotions(request: HttpRequest) -> HttpResponse:
+    """Promotions that fit the search, in the tab of the URL."""
+    queue, line, errors = _queue(request)
+    tab = _tab(request, queue, line)
+    page = Paginator(queue.rows(tab), ROWS_A_PAGE).get_page(request.GET.get("page"))
+    page.object_list = list(queries.with_marks(page.object_list))
+    context = {
+        "tabs": [(key, label, queue.counts[key]) for key, label in TABS.items()],
+        "tab": tab,
+        "q": line,
+        "errors": errors,
+        "page": page,
+        "promotions": page.object_list,
+    }
+    return render_page(request, "registry/promotions.html", context)
+
+
+@login_required
+@require_safe
+def export(request: HttpRequest) -> HttpResponseBase:
+    """The same rows as the page, all of them, as CSV."""
+    queue, line, errors = _queue(request)
+    if errors:
+        return HttpResponse(" ".join(errors), status=400, content_type="text/plain")
+    rows = queries.with_marks(queue.rows(_tab(request, queue, line)))
+    return csv_response("promotions.csv", COLUMNS, (_cells(request, row) for row in _chunks(rows)))
+
+
+COLUMNS = (
+    "promotion",
+    "model",
+    "version",
+    "from",
+    "to",
+    "state",
+    "requester",
+    "reason",
+    "policy",
+    "gates passed",
+    "gates",
+    "worst gate",
+    "requested at",
+    "decided at",
+    "address",
+)
+
+
+def _chunks(rows: Iterable[Promotion]) -> Iterable[Promotion]:
+    return rows.iterator(chunk_size=500)  # type: ignore[attr-defined,no-any-return]
+
+
+def _cells(request: HttpRequest, row: Promotion) -> list[object]:
+    gates = list(row.gates.all())
+    passed = sum(gate.badness == 0 for gate in gates)
+    return [
+        row.pk,
+        row.entry.model_id,
+        row.entry.model_version,
+        row.from_stage,
+        row.to_stage,
+        row.get_state_display(),
+        row.requester.get_username(),
+        row.reason,
+        str(row.policy),
+        passed,
+        len(gates),
+        worst(gates).value if gates else "",
+        row.created_at.isoformat(),
+        row.decided_at.isoformat() if row.decided_at else "",
+        request.build_absolute_uri(row.get_absolute_url()),
+    ]
+
+
+def _queue(request: HttpRequest) -> tuple[Queue, str, tuple[str, ...]]:
+    line = request.GET.get("q", "").strip()[:500]
+    fitting, errors = search_promotions(line, Promotion.objects.all())
+    user: User = request.user  # type: ignore[assignment]
+    return queries.queue(user, fitting), line, errors
+
+
+def _tab(request: HttpRequest, queue: Queue, line: str) -> str:
+    """The tab asked for; else everything that fits a search, else where something waits."""
+    asked = request.GET.get("tab", "")
+    if asked in TABS:
+        return asked
+    return "all" if line or not queue.counts["needs-me"] else "needs-me"

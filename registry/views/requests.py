@@ -1,0 +1,110 @@
+"""Asking for a promotion."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_http_methods
+
+from e2i_site.core.errors import Conflict, InvalidInput, Refused
+from e2i_site.core.partials import render_page
+from registry import queries
+from registry.actions.request_promotion import request_promotion
+from registry.choices import ALLOWED_PROMOTIONS
+from registry.forms import RequestForm
+from registry.gates.evaluate import champion_of, measure
+from registry.models import Promotion, PromotionPolicy, RegisteredModel, RegistryEntry
+from registry.policies import may_request
+from registry.views.gates import GateView, gate_view
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+TEMPLATE = "registry/request.html"
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """Ask to move ?model=…&version=… to ?to=…; without a version, choose one first."""
+    entry = _entry(request)
+    if entry is None:
+        names = RegisteredModel.objects.filter(deleted_in_mlflow=False).values_list(
+            "name", flat=True
+        )
+        return render_page(request, TEMPLATE, {"names": names, "entry": None})
+    if request.method == "POST":
+        return _create(request, entry)
+    to = request.GET.get("to", "")
+    onward = ALLOWED_PROMOTIONS[entry.stage]
+    stage = to if to in onward else next(iter(onward), "")
+    return _form(request, entry, RequestForm(entry=entry, initial={"to_stage": stage}), stage)
+
+
+def _entry(request: HttpRequest) -> RegistryEntry | None:
+    name, number = request.GET.get("model", ""), request.GET.get("version", "")
+    if not name or not number:
+        return None
+    entry = queries.version(name, int(number)).first() if number.isdecimal() else None
+    if entry is None:
+        raise Http404(f"There is no version {number} of {name}.")
+    return entry
+
+
+def _create(request: HttpRequest, entry: RegistryEntry) -> HttpResponse:
+    form = RequestForm(request.POST, entry=entry)
+    stage = request.POST.get("to_stage", "")
+    if not form.is_valid():
+        return _form(request, entry, form, stage, status=400)
+    user: User = request.user  # type: ignore[assignment]
+    try:
+        promotion = request_promotion(entry=entry, requester=user, **form.cleaned_data)
+    except InvalidInput as error:
+        form.add_error(error.field if error.field in form.fields else None, str(error))
+        return _form(request, entry, form, stage, status=400)
+    except Refused as error:
+        for reason in error.reasons:
+            form.add_error(None, reason)
+        return _form(request, entry, form, stage, status=403)
+    except Conflict as error:
+        form.add_error(None, str(error))
+        return _form(request, entry, form, stage, status=409)
+    messages.success(request, "Requested; its gates are evaluated below.")
+    return redirect(promotion)
+
+
+def _form(
+    request: HttpRequest, entry: RegistryEntry, form: RequestForm, stage: str, status: int = 200
+) -> HttpResponse:
+    user: User = request.user  # type: ignore[assignment]
+    policy = PromotionPolicy.objects.latest(entry.model.policy_name)
+    context: dict[str, Any] = {
+        "entry": entry,
+        "model": entry.model,
+        "form": form,
+        "stage": stage,
+        "policy": policy,
+        "rules": policy.for_stage(stage) if policy else None,
+        "decision": may_request(user, entry, stage),
+        "gates": _dry_run(entry, stage, policy),
+    }
+    return render_page(request, TEMPLATE, context, status=status)
+
+
+def _dry_run(entry: RegistryEntry, stage: str, policy: PromotionPolicy | None) -> list[GateView]:
+    """What the gates would say now; nothing is stored."""
+    if policy is None or policy.for_stage(stage) is None:
+        return []
+    draft = Promotion(
+        entry=entry,
+        from_stage=entry.stage,
+        to_stage=stage,
+        policy=policy,
+        artifact_digest=entry.artifact_digest,
+        champion=champion_of(entry),
+    )
+    return [gate_view(result) for result in measure(draft)]

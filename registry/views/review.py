@@ -1,0 +1,197 @@
+"""The review page: may this version go further? Reading, deciding, and what came of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_http_methods, require_POST
+
+from e2i_site.core.errors import Conflict, InvalidInput, Refused
+from e2i_site.core.partials import render_page
+from e2i_site.jobs.models import Job
+from e2i_site.trail.models import TrailEntry
+from registry import queries
+from registry.actions.refresh_gates import refresh_gates
+from registry.actions.review_promotion import review_promotion
+from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_promotion
+from registry.choices import PromotionState, ReviewDecision
+from registry.comparison import Comparison, compare
+from registry.forms import DecisionForm
+from registry.headline import Headline, counting, headline
+from registry.models import Promotion, Review
+from registry.policies import approval_rules, may_review
+from registry.views.changes import changes_since, snapshot
+from registry.views.gates import GateView, gate_views
+from registry.views.options import Option, options
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+TEMPLATE = "registry/promotion.html"
+_DONE = {
+    ReviewDecision.APPROVE: "Approved; it is on record.",
+    ReviewDecision.REJECT: "Rejected; it is on record.",
+    ReviewDecision.REQUEST_CHANGES: "Changes requested; the requester has to answer.",
+    ReviewDecision.COMMENT: "Comment added.",
+    DecisionForm.WITHDRAW: "The request is withdrawn.",
+    DecisionForm.RESUBMIT: "Back in review, with your answer.",
+}
+
+
+@dataclass
+class ReviewPage:
+    """Everything the page and its refreshing part show, read once."""
+
+    promotion: Promotion
+    user: User
+
+    @cached_property
+    def gates(self) -> list[GateView]:
+        return gate_views(self.promotion)
+
+    @cached_property
+    def reviews(self) -> list[Review]:
+        return list(self.promotion.reviews.select_related("reviewer"))
+
+    @cached_property
+    def jobs(self) -> list[Job]:
+        return queries.jobs_of(self.promotion)
+
+    @cached_property
+    def trail(self) -> list[TrailEntry]:
+        return queries.trail_of(self.promotion)
+
+    @cached_property
+    def deployments(self) -> list[Any]:
+        return list(self.promotion.deployments.all())
+
+    @cached_property
+    def headline(self) -> Headline:
+        return headline(self.promotion, self._results, self.reviews)
+
+    @cached_property
+    def comparison(self) -> Comparison:
+        return compare(self.promotion.entry, self.promotion.champion)
+
+    @cached_property
+    def options(self) -> list[Option]:
+        return options(self.user, self.promotion, self._results, self.reviews)
+
+    @property
+    def approvals(self) -> list[Review]:
+        return counting(self.promotion, self.reviews)
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        return approval_rules(self.promotion)
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        return snapshot(self.promotion, self._results, self.reviews)
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether machines still work on it; the page refreshes itself only then."""
+        return (
+            self.promotion.state == PromotionState.APPROVED
+            or (self.promotion.is_open and self.promotion.gates_evaluated_at is None)
+            or any(not job.is_finished for job in self.jobs)
+        )
+
+    def changes(self, seen: dict[str, Any]) -> list[str]:
+        return changes_since(seen, self.promotion, self._results, self.reviews)
+
+    @cached_property
+    def _results(self) -> list[Any]:
+        return [view.result for view in self.gates]
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def promotion(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show a promotion, or record what somebody decides on it."""
+    if request.method == "POST":
+        return _decide(request, pk)
+    page = _page(request, pk)
+    form = DecisionForm(initial={"revision": page.promotion.revision, "seen": page.seen})
+    seen = request.GET.get("revision", "")
+    outdated = seen.isdigit() and int(seen) != page.promotion.revision
+    return _render(request, page, form, outdated=outdated)
+
+
+@login_required
+@require_POST
+def refresh(request: HttpRequest, pk: int) -> HttpResponse:
+    """Measure the gates again, for whoever may take part in the discussion."""
+    page = _page(request, pk)
+    decision = may_review(page.user, page.promotion, ReviewDecision.COMMENT)
+    if not decision:
+        messages.error(request, decision.reason)
+        return redirect(page.promotion)
+    before = page.seen
+    refresh_gates(promotion=page.promotion)
+    changes = _page(request, pk).changes(before)
+    messages.info(request, " ".join(changes) or "Evaluated again; nothing changed.")
+    return redirect(page.promotion)
+
+
+def _page(request: HttpRequest, pk: int) -> ReviewPage:
+    return ReviewPage(get_object_or_404(queries.promotion_with_everything(), pk=pk), request.user)  # type: ignore[arg-type]
+
+
+def _decide(request: HttpRequest, pk: int) -> HttpResponse:
+    form = DecisionForm(request.POST)
+    found = get_object_or_404(Promotion, pk=pk)
+    if not form.is_valid():
+        return _render(request, _page(request, pk), form, status=400)
+    try:
+        _act(found, request.user, form.cleaned_data)  # type: ignore[arg-type]
+    except InvalidInput as error:
+        form.add_error(error.field if error.field in form.fields else None, str(error))
+        return _render(request, _page(request, pk), form, status=400)
+    except Refused as error:
+        for reason in error.reasons:
+            form.add_error("decision", reason)
+        return _render(request, _page(request, pk), form, status=403)
+    except Conflict as error:
+        return _conflict(request, pk, form, error)
+    messages.success(request, _DONE[form.cleaned_data["decision"]])
+    return redirect(found)
+
+
+def _act(found: Promotion, user: User, data: dict[str, Any]) -> None:
+    decision, reason = data["decision"], data["reason"]
+    if decision == DecisionForm.WITHDRAW:
+        withdraw_promotion(promotion=found, actor=user, reason=reason)
+    elif decision == DecisionForm.RESUBMIT:
+        resubmit_promotion(promotion=found, actor=user, reason=reason)
+    else:
+        review_promotion(
+            promotion=found,
+            reviewer=user,
+            decision=decision,
+            reason=reason,
+            revision=data["revision"],
+        )
+
+
+def _conflict(request: HttpRequest, pk: int, form: DecisionForm, error: Conflict) -> HttpResponse:
+    """Nothing was decided. The page shows what changed and keeps what was typed."""
+    page = _page(request, pk)
+    changes = page.changes(form.cleaned_data["seen"])
+    fresh = {**form.data.dict(), "revision": page.promotion.revision, "seen": page.seen}  # type: ignore[attr-defined]
+    again = DecisionForm(initial={**fresh, "decision": None})
+    return _render(request, page, again, status=409, conflict=str(error), changes=changes)
+
+
+def _render(
+    request: HttpRequest, page: ReviewPage, form: DecisionForm, *, status: int = 200, **extra: Any
+) -> HttpResponse:
+    context = {"page": page, "promotion": page.promotion, "form": form, **extra}
+    return render_page(request, TEMPLATE, context, status=status)
