@@ -39,6 +39,8 @@ def _dtype(column: Column, with_nulls: bool) -> Any:
         raise BadRequest(f"Column {column.name!r} must not be null.")
     if column.kind == "datetime":
         return "datetime64[ns]"
+    if column.kind == "string":
+        return None  # what pandas takes for strings: object, or its own dtype from 3.0 on
     return bool if column.kind == "boolean" and not with_nulls else object
 
 

@@ -7,7 +7,7 @@ caller's mistakes never count as the model's errors.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -211,7 +211,7 @@ _READERS = {
 }
 
 
-def _array(value: Sequence[Any], tensor: Tensor | None) -> Any:
+def _array(value: Any, tensor: Tensor | None) -> Any:
     try:
         array = np.asarray(value, dtype=tensor.dtype if tensor else None)
     except (ValueError, TypeError, OverflowError) as error:

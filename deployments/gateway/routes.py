@@ -161,7 +161,7 @@ def _with_role(loaded: Mapping[Target, Served | None], role: str) -> Served | No
 class Refresher:
     """Calls a function every `seconds` in a thread of its own until stopped."""
 
-    def __init__(self, function: Callable[[], None], *, seconds: float, name: str) -> None:
+    def __init__(self, function: Callable[[], object], *, seconds: float, name: str) -> None:
         self._function = function
         self._seconds = seconds
         self._over = threading.Event()
