@@ -7,4 +7,7 @@ class TrailConfig(AppConfig):
     label = "trail"
 
     def ready(self) -> None:
+        from e2i_site.trail import people
+
         autodiscover_modules("trail_events")
+        people.watch()

@@ -7,16 +7,27 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from django.http import HttpRequest, HttpResponseBase
 
 from e2i_site.trail.models import Source
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 @dataclass(frozen=True)
 class TrailContext:
     request_id: uuid.UUID
     source: str
+    request: HttpRequest | None = None
+
+    @property
+    def actor(self) -> User | None:
+        """Who sent the request; None outside of one."""
+        user = getattr(self.request, "user", None)
+        return user if user is not None and user.is_authenticated else None
 
 
 _current: ContextVar[TrailContext | None] = ContextVar("trail_context", default=None)
@@ -28,9 +39,11 @@ def current() -> TrailContext:
 
 
 @contextmanager
-def acting(source: str, request_id: uuid.UUID | None = None) -> Iterator[TrailContext]:
+def acting(
+    source: str, request_id: uuid.UUID | None = None, request: HttpRequest | None = None
+) -> Iterator[TrailContext]:
     """Give all entries written inside one request id and source."""
-    context = TrailContext(request_id or uuid.uuid4(), source)
+    context = TrailContext(request_id or uuid.uuid4(), source, request)
     token = _current.set(context)
     try:
         yield context
@@ -46,7 +59,7 @@ class TrailMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         source = Source.API if request.path.startswith("/api/") else Source.WEB
-        with acting(source) as context:
+        with acting(source, request=request) as context:
             response = self.get_response(request)
         response.headers["X-Request-Id"] = str(context.request_id)
         return response
