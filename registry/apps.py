@@ -6,4 +6,8 @@ class RegistryConfig(AppConfig):
     label = "registry"
 
     def ready(self) -> None:
+        from registry.actions.register_version import register_version
         from registry.gates import builtin  # noqa: F401 - registers the gates
+        from training.hooks import on_version_registered
+
+        on_version_registered(register_version)
