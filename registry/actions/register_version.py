@@ -24,7 +24,7 @@ def register_version(version: RegisteredVersion) -> RegistryEntry:
         name=version.model_name, defaults={"experiment": run.experiment}
     )
     known = {"model": model, "model_version": version.model_version}
-    entry, created = RegistryEntry.objects.get_or_create(
+    entry, _ = RegistryEntry.objects.get_or_create(
         **known, defaults={"registered_at": timezone.now()}
     )
     if entry.artifact_digest and entry.training_run_id == run.pk:
