@@ -51,7 +51,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     if errors:
         return HttpResponse(" ".join(errors), status=400, content_type="text/plain")
     rows = queries.with_marks(queue.rows(_tab(request, queue, line)))
-    return csv_response("promotions.csv", COLUMNS, (_cells(request, row) for row in _chunks(rows)))
+    return csv_response("promotions", COLUMNS, (_cells(request, row) for row in _chunks(rows)))
 
 
 COLUMNS = (

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from e2i_site.core.errors import Conflict, InvalidInput, Refused
+from e2i_site.core.http import errors_on, go_to
 from e2i_site.core.partials import render_page
 from registry import queries
 from registry.actions.request_promotion import request_promotion
@@ -58,23 +57,15 @@ def _entry(request: HttpRequest) -> RegistryEntry | None:
 def _create(request: HttpRequest, entry: RegistryEntry) -> HttpResponse:
     form = RequestForm(request.POST, entry=entry)
     stage = request.POST.get("to_stage", "")
-    if not form.is_valid():
+    promotion = None
+    if form.is_valid():
+        user: User = request.user  # type: ignore[assignment]
+        with errors_on(form):
+            promotion = request_promotion(entry=entry, requester=user, **form.cleaned_data)
+    if promotion is None:
         return _form(request, entry, form, stage, status=400)
-    user: User = request.user  # type: ignore[assignment]
-    try:
-        promotion = request_promotion(entry=entry, requester=user, **form.cleaned_data)
-    except InvalidInput as error:
-        form.add_error(error.field if error.field in form.fields else None, str(error))
-        return _form(request, entry, form, stage, status=400)
-    except Refused as error:
-        for reason in error.reasons:
-            form.add_error(None, reason)
-        return _form(request, entry, form, stage, status=403)
-    except Conflict as error:
-        form.add_error(None, str(error))
-        return _form(request, entry, form, stage, status=409)
     messages.success(request, "Requested; its gates are evaluated below.")
-    return redirect(promotion)
+    return go_to(request, promotion)
 
 
 def _form(

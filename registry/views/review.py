@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_http_methods, require_POST
 
 from e2i_site.core.errors import Conflict, InvalidInput, Refused
+from e2i_site.core.http import go_to
 from e2i_site.core.partials import render_page
 from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
@@ -133,12 +134,12 @@ def refresh(request: HttpRequest, pk: int) -> HttpResponse:
     decision = may_review(page.user, page.promotion, ReviewDecision.COMMENT)
     if not decision:
         messages.error(request, decision.reason)
-        return redirect(page.promotion)
+        return go_to(request, page.promotion)
     before = page.seen
     refresh_gates(promotion=page.promotion)
     changes = _page(request, pk).changes(before)
     messages.info(request, " ".join(changes) or "Evaluated again; nothing changed.")
-    return redirect(page.promotion)
+    return go_to(request, page.promotion)
 
 
 def _page(request: HttpRequest, pk: int) -> ReviewPage:
@@ -162,7 +163,7 @@ def _decide(request: HttpRequest, pk: int) -> HttpResponse:
     except Conflict as error:
         return _conflict(request, pk, form, error)
     messages.success(request, _DONE[form.cleaned_data["decision"]])
-    return redirect(found)
+    return go_to(request, found)
 
 
 def _act(found: Promotion, user: User, data: dict[str, Any]) -> None:
@@ -194,4 +195,4 @@ def _render(
     request: HttpRequest, page: ReviewPage, form: DecisionForm, *, status: int = 200, **extra: Any
 ) -> HttpResponse:
     context = {"page": page, "promotion": page.promotion, "form": form, **extra}
-    return render_page(request, TEMPLATE, context, status=status)
+    return render_page(request, TEMPLATE, context, partials=("live",), status=status)

@@ -1,0 +1,76 @@
+"""People at their browsers, and one promotion to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from registry.actions.request_promotion import request_promotion
+from registry.choices import Stage
+from registry.models import Promotion, RegisteredModel
+from tests.factories.people import UserFactory
+from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
+
+# Session and user; the roles are read where a page asks for them.
+SESSION = 2
+
+
+@pytest.fixture(autouse=True)
+def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
+
+
+@pytest.fixture
+def browser() -> Callable[[User], Client]:
+    def login(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return login
+
+
+@pytest.fixture
+def model(db: None) -> RegisteredModel:
+    PolicyFactory(name="light", stages=STAGES, notice="For tests only.")
+    return ModelFactory(name="churn", policy_name="light")
+
+
+@pytest.fixture
+def requester(db: None) -> User:
+    return UserFactory(username="rita", roles=["requester"])
+
+
+@pytest.fixture
+def approver(db: None) -> User:
+    return UserFactory(username="alan", roles=["approver"])
+
+
+@pytest.fixture
+def champion(model: RegisteredModel) -> Any:
+    return EntryFactory(model=model, stage=Stage.PRODUCTION)
+
+
+@pytest.fixture
+def promotion(champion: Any, model: RegisteredModel, requester: User) -> Promotion:
+    """Version 2 asks for staging while version 1 is in production."""
+    entry = EntryFactory(model=model, hyperparameters={"num_leaves": 63, "learning_rate": 0.05})
+    return request_promotion(
+        entry=entry, to_stage="staging", reason="Better calibrated.", requester=requester
+    )
+
+
+@pytest.fixture
+def decide(browser: Callable[[User], Client]) -> Callable[..., Any]:
+    """Send the decision form as `user`, on the revision that is in the database."""
+
+    def send(promotion: Promotion, user: User, decision: str, **data: Any) -> Any:
+        promotion.refresh_from_db()
+        form = {"reason": "Read it.", "revision": promotion.revision, "seen": "{}", **data}
+        return browser(user).post(promotion.get_absolute_url(), {"decision": decision, **form})
+
+    return send

@@ -1,0 +1,161 @@
+"""The queue: whose turn it is, searching, and the export."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from registry import queries
+from registry.choices import PromotionState
+from registry.models import Promotion
+from tests.factories.people import UserFactory
+from tests.factories.registry import EntryFactory, ModelFactory, PromotionFactory, ReviewFactory
+from tests.registry.views.conftest import SESSION
+
+pytestmark = pytest.mark.django_db
+Browser = Callable[[User], Client]
+URL = "/registry/promotions/"
+
+
+def _shown(response: Any) -> set[int]:
+    return {promotion.pk for promotion in response.context["promotions"]}
+
+
+def test_anonymous_people_are_sent_to_the_login(client: Client) -> None:
+    assert client.get(URL).status_code == 302
+    assert client.get(f"{URL}export/").status_code == 302
+
+
+def test_every_promotion_is_in_exactly_one_tab(approver: User) -> None:
+    mine = PromotionFactory(requester=approver)
+    needs_me = PromotionFactory(gates=["fail"])
+    asked = PromotionFactory(state=PromotionState.CHANGES_REQUESTED)
+    rolling = PromotionFactory(state=PromotionState.APPROVED)
+    approved = PromotionFactory()
+    ReviewFactory(promotion=approved, reviewer=approver, decision="approve")
+    decided = [
+        PromotionFactory(state=state)
+        for state in PromotionState
+        if state not in ("open", "changes_requested", "approved")
+    ]
+    queue = queries.queue(approver, Promotion.objects.all())
+    assert set(queue.rows("needs-me")) == {needs_me}
+    assert set(queue.rows("mine")) == {mine}
+    assert set(queue.rows("waiting")) == {asked, rolling, approved}
+    assert set(queue.rows("decided")) == set(decided)
+    assert queue.rows("all").count() == queue.counts["all"] == Promotion.objects.count()
+    for tab, count in queue.counts.items():
+        assert queue.rows(tab).count() == count
+
+
+def test_a_voided_approval_puts_it_back_on_the_approvers_desk(approver: User) -> None:
+    promotion = PromotionFactory()
+    ReviewFactory(
+        promotion=promotion,
+        reviewer=approver,
+        decision="approve",
+        void_reason="The evidence changed after this approval.",
+    )
+    queue = queries.queue(approver, Promotion.objects.all())
+    assert set(queue.rows("needs-me")) == {promotion}
+
+
+@pytest.mark.parametrize("role", ["viewer", "requester", "deployer", "auditor", "administrator"])
+def test_nothing_waits_for_people_who_may_not_decide(role: str) -> None:
+    PromotionFactory()
+    queue = queries.queue(UserFactory(roles=[role]), Promotion.objects.all())
+    assert queue.counts["needs-me"] == 0
+
+
+def test_the_first_tab_is_where_work_waits(browser: Browser, approver: User) -> None:
+    waiting = PromotionFactory()
+    decided = PromotionFactory(state=PromotionState.REJECTED)
+    assert _shown(browser(approver).get(URL)) == {waiting.pk}
+    viewer = UserFactory(roles=["viewer"])
+    assert _shown(browser(viewer).get(URL)) == {waiting.pk, decided.pk}
+
+
+def test_the_search_is_in_the_url(browser: Browser, approver: User) -> None:
+    churn = PromotionFactory(entry=EntryFactory(model=ModelFactory(name="churn")))
+    PromotionFactory(entry=EntryFactory(model=ModelFactory(name="upsell")))
+    client = browser(approver)
+    response = client.get(URL, {"q": "is:open model:churn to:staging"})
+    assert _shown(response) == {churn.pk}
+    assert 'value="is:open model:churn to:staging"' in response.content.decode()
+    wrong = client.get(URL, {"q": "risk:high"})
+    assert _shown(wrong) == set()
+    assert "is no filter" in wrong.content.decode()
+
+
+def test_the_two_empty_states_differ(browser: Browser, approver: User) -> None:
+    client = browser(approver)
+    nothing_yet = client.get(URL).content.decode()
+    nothing_fits = client.get(URL, {"q": "model:none"}).content.decode()
+    assert "Clear" not in nothing_yet
+    assert "Clear" in nothing_fits
+
+
+def test_htmx_gets_only_the_rows(browser: Browser, approver: User) -> None:
+    PromotionFactory()
+    headers = {"HX-Request": "true", "HX-Target": "results"}
+    part = browser(approver).get(URL, headers=headers).content.decode()
+    assert "<html" not in part and "development" in part.lower()
+
+
+def test_pages(browser: Browser, approver: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("registry.views.queue.ROWS_A_PAGE", 2)
+    promotions = [PromotionFactory() for _ in range(3)]
+    client = browser(approver)
+    assert _shown(client.get(URL)) == {promotions[0].pk, promotions[1].pk}
+    assert _shown(client.get(URL, {"page": "2"})) == {promotions[2].pk}
+    assert client.get(URL, {"page": "nonsense"}).status_code == 200
+
+
+def test_the_export_is_exactly_the_present_filter(browser: Browser, approver: User) -> None:
+    wanted = PromotionFactory(
+        entry=EntryFactory(model=ModelFactory(name="churn")),
+        reason='=HYPERLINK("http://evil")',
+        gates=["pass", "fail"],
+    )
+    PromotionFactory()
+    response = browser(approver).get(f"{URL}export/", {"q": "model:churn"})
+    assert response["Content-Type"].startswith("text/csv")
+    assert re.search(r"attachment; .*promotions\.csv", response["Content-Disposition"])
+    (row,) = csv.DictReader(io.StringIO(response.getvalue().decode()))
+    assert row["promotion"] == str(wanted.pk)
+    assert (row["model"], row["gates passed"], row["worst gate"]) == ("churn", "1", "fail")
+    assert row["reason"] == '\'=HYPERLINK("http://evil")'
+    assert row["address"].endswith(wanted.get_absolute_url())
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_starts_a_formula(browser: Browser, approver: User, start: str) -> None:
+    PromotionFactory(reason=f"{start}cmd|' /C calc'!A0")
+    text = browser(approver).get(f"{URL}export/").getvalue().decode()
+    for row in list(csv.reader(io.StringIO(text, newline="")))[1:]:
+        assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in row)
+
+
+def test_an_export_of_a_wrong_search_is_refused(browser: Browser, approver: User) -> None:
+    response = browser(approver).get(f"{URL}export/", {"q": "risk:high"})
+    assert response.status_code == 400
+    assert b"is no filter" in response.content
+
+
+@pytest.mark.parametrize("tab", ["needs-me", "all"])
+def test_queries_do_not_grow(
+    browser: Browser, approver: User, tab: str, django_assert_num_queries: Any
+) -> None:
+    client = browser(approver)
+    for _ in range(2):
+        for _ in range(3):
+            PromotionFactory(gates=["pass", "fail"])
+        with django_assert_num_queries(SESSION + 1 + 6):
+            client.get(URL, {"tab": tab})
