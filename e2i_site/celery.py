@@ -5,9 +5,24 @@ from __future__ import annotations
 import os
 
 from celery import Celery
+from kombu.transport import sqlalchemy as embedded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "e2i_site.settings")
 
 app = Celery("e2i")
-app.config_from_object("django.conf:settings", namespace="CELERY")
+app.config_from_object("e2i_site.celeryconfig")
 app.autodiscover_tasks()
+# The embedded transport reads its polling interval from the class, not from its options.
+embedded.Transport.polling_interval = 0.2
+
+
+@app.task(name="broker.purge")
+def purge_delivered() -> None:
+    """Delete delivered messages, which the embedded broker keeps; other brokers keep none."""
+    with app.connection_for_write() as connection:
+        channel = connection.default_channel
+        if not isinstance(channel, embedded.Channel):
+            return
+        delivered = channel.session.query(channel.message_cls).filter_by(visible=False)
+        delivered.delete(synchronize_session=False)
+        channel.session.commit()
