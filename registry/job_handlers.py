@@ -6,7 +6,7 @@ from typing import Any
 
 from e2i_site.jobs.handlers import Wait, handler
 from e2i_site.jobs.runner import JobContext
-from e2i_site.mlflow_connector.errors import Unreachable
+from e2i_site.mlflow_connector import Unreachable
 
 
 @handler("registry.carry_stage", ordered=True)
