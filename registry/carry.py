@@ -25,7 +25,7 @@ def wanted_aliases(model_name: str) -> dict[str, str | None]:
     )
     # Staging may hold several versions; the alias shows the newest.
     entries = RegistryEntry.objects.filter(model_id=model_name, stage__in=used)
-    present = {entry.stage: entry.model_version for entry in entries.order_by("model_version")}
+    present = {entry.stage: str(entry.model_version) for entry in entries.order_by("model_version")}
     return {stage: present.get(stage) for stage in sorted(used)}
 
 
