@@ -4,3 +4,11 @@ from django.apps import AppConfig
 class DeploymentsConfig(AppConfig):
     name = "deployments"
     label = "deployments"
+
+    def ready(self) -> None:
+        from deployments import gates  # noqa: F401 - registers the gate
+        from deployments.actions.begin_rollout import begin_rollout
+        from deployments.actions.retire import left_stage
+        from registry import rollouts
+
+        rollouts.register(begin=begin_rollout, left=left_stage)

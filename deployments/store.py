@@ -49,8 +49,8 @@ class ArtifactStore:
             return Check(False, f"The store has no files for sha256:{digest[:12]}….")
         try:
             found = models.digest(path)
-        except OSError as error:
-            return Check(False, f"The files of sha256:{digest[:12]}… cannot be read: {error}.")
+        except (OSError, InvalidInput) as error:
+            return Check(False, f"The files of sha256:{digest[:12]}… cannot be read: {error}")
         if found != digest:
             return Check(
                 False,
@@ -60,7 +60,7 @@ class ArtifactStore:
         return Check(True, f"The stored files match sha256:{digest[:12]}….")
 
     def fetch(self, digest: str, download: Callable[[Path], None]) -> Path:
-        """The verified files of `digest`, through `download(directory)` unless they are here.
+        """The verified files of `digest`; `download(directory)` makes them where they are not here.
 
         The move into place is atomic: readers see all files or none. Files that went bad on disk
         are put aside and fetched again. Raises DigestMismatch when the download is something else.
@@ -70,7 +70,8 @@ class ArtifactStore:
             if self.verify(digest).ok:
                 return target
             self._put_aside(target)
-        staging = self._new_directory("incoming")
+        folder = self._new_directory("incoming")
+        staging = folder / "model"
         try:
             download(staging)
             found = models.digest(staging)
@@ -81,7 +82,7 @@ class ArtifactStore:
                 )
             self._move(staging, target)
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
         return target
 
     def _new_directory(self, kind: str) -> Path:

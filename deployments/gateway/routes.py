@@ -14,7 +14,7 @@ from deployments.gateway.model_host import LoadedModel, LoadFailed, ModelHost
 logger = logging.getLogger(__name__)
 
 # A model that did not load is tried again after this long.
-RETRY_SECONDS = 15.0
+RETRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,55 @@
+"""Ends of deployments that nobody needs any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils import timezone
+
+from deployments import trail_events
+from deployments.actions.windows import close_window
+from deployments.choices import DeploymentStatus
+from deployments.models import Deployment
+from deployments.policies import may_retire
+from e2i_site.trail.record import record
+from registry.choices import Stage
+from registry.models import RegistryEntry
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@transaction.atomic
+def retire_deployment(*, deployment: Deployment, actor: User | None, reason: str) -> Deployment:
+    """Let the gateway forget a deployment that is only kept warm. Raises Refused."""
+    deployment = Deployment.objects.select_for_update(of=("self",)).get(pk=deployment.pk)
+    may_retire(actor, deployment).enforce()
+    return _retire(deployment, actor, reason)
+
+
+def left_stage(entry: RegistryEntry, stage: str, actor: User | None, reason: str) -> None:
+    """Stop what served `entry` in `stage`, inside the transaction that moved it away."""
+    serving = Deployment.objects.select_for_update(of=("self",)).filter(
+        entry=entry, status=DeploymentStatus.ACTIVE
+    )
+    for deployment in serving:
+        if deployment.is_shadow == (stage == Stage.SHADOW):
+            if deployment.is_shadow:
+                close_window(deployment=deployment, actor=actor, reason=reason)
+            _retire(deployment, actor, reason)
+
+
+def _retire(deployment: Deployment, actor: User | None, reason: str) -> Deployment:
+    old, deployment.status = deployment.status, DeploymentStatus.RETIRED
+    deployment.deactivated_at = deployment.deactivated_at or timezone.now()
+    deployment.save(update_fields=["status", "deactivated_at"])
+    record(
+        trail_events.RETIRED,
+        actor=actor,
+        subject=deployment,
+        old={"status": old},
+        new={"status": deployment.status},
+        reason=reason,
+    )
+    return deployment
