@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.utils import timezone
 
 from e2i_site.audit.choices import Outcome, Priority
+from e2i_site.audit.mlflow_view import MlflowView
 
 if TYPE_CHECKING:
     from e2i_site.mlflow_connector import MLflowConnector
@@ -78,18 +78,19 @@ class Check:
 
 
 class CheckContext:
-    """What a check works with. One a check, so nothing leaks from one check to the next."""
+    """What a check works with. `mlflow` is shared by all checks of an audit run."""
 
-    def __init__(self, check: Check, now: datetime | None = None) -> None:
+    def __init__(
+        self, check: Check, mlflow: MlflowView | None = None, now: datetime | None = None
+    ) -> None:
         self.check = check
+        self.mlflow = mlflow or MlflowView()
         self.now = now or timezone.now()
 
-    @cached_property
+    @property
     def connector(self) -> MLflowConnector:
         """The door to MLflow. Its `Unreachable` makes the check inconclusive, never passed."""
-        from e2i_site.mlflow_connector import get_connector
-
-        return get_connector()
+        return self.mlflow.connector
 
     def passed(
         self, subject: Checked, message: str = "", *, evidence: Mapping[str, Any] | None = None

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from e2i_site.audit import findings, registry
 from e2i_site.audit.choices import Outcome, Priority, RunStatus, worst
+from e2i_site.audit.mlflow_view import MlflowView
 from e2i_site.audit.models import AuditRun, CheckResult, Finding, SubjectResult
 from e2i_site.audit.registry import Check, CheckContext, SubjectOutcome
 from e2i_site.core.errors import InvalidInput
@@ -49,13 +50,13 @@ class Evaluation:
         )
 
 
-def evaluate(check: Check) -> Evaluation:
+def evaluate(check: Check, mlflow: MlflowView | None = None) -> Evaluation:
     """Run one check. It never raises: a crash is an error, MLflow away is inconclusive."""
     begun = time.perf_counter()
     seen: dict[tuple[str, str], SubjectOutcome] = {}
     own, message = [], ""
     try:
-        for outcome in check.function(CheckContext(check)):
+        for outcome in check.function(CheckContext(check, mlflow)):
             key = (outcome.subject.kind, outcome.subject.key)
             seen[key] = _merge(seen[key], outcome) if key in seen else outcome
     except Unreachable as error:
@@ -116,11 +117,12 @@ def execute(run: AuditRun, progress: Progress | None = None) -> AuditRun:
     run.save(update_fields=["status", "started_at", "beat_at"])
     done = set(run.results.values_list("check_id", flat=True))
     checks = registry.select(phase=run.phase, check_id=run.check_id or None)
+    mlflow = MlflowView()
     for number, check in enumerate(checks):
         if progress:
             progress(f"{check.id} {check.title}", number, len(checks))
         if check.id not in done:
-            _keep(run, check, evaluate(check))
+            _keep(run, check, evaluate(check, mlflow))
     _close(run)
     return run
 
