@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from e2i_site.core.errors import InvalidInput
-from training.pipeline.types import Ints, Json, Problem
+from training.pipeline.arrays import Ints
+from training.pipeline.types import Json, Problem
 
 # More classes than this in a numeric target means regression.
 MAX_CLASSES = 20

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from e2i_site.core.errors import InvalidInput
+from training.pipeline.arrays import Floats
 from training.pipeline.data import Dataset
 from training.pipeline.splits import Splits
-from training.pipeline.types import SEED, Floats, Json, Split
+from training.pipeline.types import SEED, Json, Split
 
 MINIMUM_NEIGHBOURS = 6
 

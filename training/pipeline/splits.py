@@ -10,8 +10,9 @@ from enum import StrEnum
 import numpy as np
 
 from e2i_site.core.errors import InvalidInput
+from training.pipeline.arrays import Ints
 from training.pipeline.data import Dataset
-from training.pipeline.types import SEED, Ints, Json, Problem, Split
+from training.pipeline.types import SEED, Json, Problem, Split
 
 RATIOS: Mapping[Split, float] = {
     Split.TRAIN: 0.60,

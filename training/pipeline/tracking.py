@@ -7,25 +7,77 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from training.pipeline.types import Json
+
+#: Values of tags and parameters; lists and dicts become JSON.
+Values = Mapping[str, Any]
+
 
 class TrackedRun(Protocol):
-    """A run that is being written. It lives in a durable journal; MLflow gets it when it answers.
-
-    `run_id` is None until MLflow has the run.
-    """
+    """A run being written. It is kept durably; MLflow gets it as soon as it answers."""
 
     @property
     def journal_id(self) -> str: ...
 
     @property
-    def run_id(self) -> str | None: ...
+    def mlflow_run_id(self) -> str | None:
+        """None until MLflow has the run."""
+        ...
 
-    def log_params(self, params: Mapping[str, Any]) -> None: ...
+    def log_params(self, values: Values) -> None: ...
 
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None: ...
+    def log_metrics(self, values: Values, step: int = 0) -> None: ...
 
-    def set_tags(self, tags: Mapping[str, str]) -> None: ...
+    def set_tags(self, tags: Values) -> None: ...
 
-    def log_artifact(self, path: Path, folder: str = "") -> None: ...
+    def log_artifact(self, path: Path | str, artifact_path: str = "") -> None: ...
 
-    def log_dict(self, content: Mapping[str, Any], file: str) -> None: ...
+    def log_dict(self, data: Any, artifact_file: str) -> None: ...
+
+    def log_dataset(
+        self,
+        name: str,
+        digest: str,
+        *,
+        schema: Any = None,
+        profile: Any = None,
+        source: str = "",
+        context: str = "training",
+    ) -> None: ...
+
+    def log_model(
+        self,
+        local_dir: Path | str,
+        *,
+        name: str = "model",
+        register_as: str | None = None,
+        version_tags: Values | None = None,
+    ) -> str: ...
+
+
+class RunTracker(Protocol):
+    """Starts runs. The run ends FINISHED, FAILED on an Exception, KILLED on any other end."""
+
+    def start_run(
+        self,
+        experiment_name: str,
+        *,
+        run_name: str,
+        tags: Values | None = None,
+        parent: Any = None,
+        journal_id: str | None = None,
+    ) -> AbstractContextManager[TrackedRun]: ...
+
+
+def log_data(run: TrackedRun, data: Any, context: str = "training") -> None:
+    """Log a `data.Dataset` as MLflow knows data sets, with its whole digest in a tag."""
+    schema: Json = [column.as_dict() for column in data.schema]
+    profile: Json = {"rows": len(data), "features": len(data.features), "target": data.target}
+    run.log_dataset(
+        data.name,
+        data.digest,
+        schema=schema,
+        profile=profile,
+        source=data.source,
+        context=context,
+    )

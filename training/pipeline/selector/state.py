@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from training.pipeline.algorithms import BASELINE
 from training.pipeline.types import PRIMARY_METRIC, SEED, Json, Problem
 
 # Below this many finished or failed runs an algorithm's history says too little.
@@ -232,42 +231,58 @@ class Rationale:
 
 @dataclass(frozen=True)
 class Registered:
-    """Where the tracker keeps the selection; ids are None while MLflow is away."""
+    """Where the tracker keeps the selection's runs; MLflow's ids are None while it is away."""
 
     journal_id: str
     run_id: str | None
-    experiment_id: str | None
     candidate_run_ids: Mapping[str, str | None]
     candidate_journal_ids: Mapping[str, str]
-    delivered: bool
     blocking: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Json]:
-        return {"mlflow_run_id": self.run_id, "delivered": self.delivered}
+        return {
+            "mlflow_run_id": self.run_id,
+            "journal_id": self.journal_id,
+            "candidate_runs": dict(self.candidate_run_ids),
+        }
 
 
 @dataclass(frozen=True)
 class SelectionResult:
-    """Everything a selection found out."""
+    """Everything a selection found out, as far as it came; the rest is None.
+
+    `blocked_by` names the node that ended it early.
+    """
 
     problem: Problem
-    histories: Histories
-    filtered: Filtered
-    ranking: Ranking
-    benchmarks: Benchmarks
-    choice: Choice
-    baselines: Baselines
-    rationale: Rationale
-    registered: Registered
-    blocking: tuple[str, ...] = ()
+    histories: Histories | None = None
+    filtered: Filtered | None = None
+    ranking: Ranking | None = None
+    benchmarks: Benchmarks | None = None
+    choice: Choice | None = None
+    baselines: Baselines | None = None
+    rationale: Rationale | None = None
+    registered: Registered | None = None
+    blocked_by: str = ""
+    reasons: tuple[str, ...] = ()
 
     @property
     def metric(self) -> str:
         return PRIMARY_METRIC[self.problem]
 
-    @property
-    def baseline_name(self) -> str:
-        return BASELINE[self.problem]
+
+@dataclass(frozen=True)
+class Summary:
+    """What the last node says."""
+
+    selected: str
+    metric: str
+    combined_score: float
+    blocking: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Json]:
-        return {"selected": self.choice.primary, "metric": self.metric}
+        return {
+            "selected": self.selected,
+            "metric": self.metric,
+            "combined_score": self.combined_score,
+        }

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from training.pipeline.arrays import Floats, Ints
 from training.pipeline.trainer.evaluate import TOP_SHARE
-from training.pipeline.types import SEED, Floats, Ints, Problem
+from training.pipeline.types import SEED, Problem
 
 REPEATS = 1000
 LEVEL = 0.95

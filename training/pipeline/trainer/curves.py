@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from training.pipeline.arrays import Floats
 from training.pipeline.trainer.evaluate import calibration_points
-from training.pipeline.types import Floats, Json, Problem
+from training.pipeline.types import Json, Problem
 
 POINTS = 200
 

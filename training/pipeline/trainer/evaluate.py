@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from training.pipeline.types import Floats, Problem
+from training.pipeline.arrays import Floats
+from training.pipeline.types import Problem
 
 # precision@k looks at this share of the rows, those with the highest probability.
 TOP_SHARE = 0.10

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.pipeline.arrays import Floats
 from training.pipeline.data import Dataset
-from training.pipeline.types import SEED, Floats, Problem
+from training.pipeline.types import SEED, Problem
 
 # A single feature that predicts this well is no predictor but the answer.
 LEAK_SCORE = 0.99

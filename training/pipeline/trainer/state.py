@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from training.pipeline.arrays import Floats
 from training.pipeline.imbalance import Balancing, Imbalance
 from training.pipeline.splits import SplitCheck, Splits
 from training.pipeline.trainer.curves import Curves
 from training.pipeline.trainer.hpo import Tuning
 from training.pipeline.trainer.qc import Quality
-from training.pipeline.types import PRIMARY_METRIC, SEED, Floats, Json, Problem
+from training.pipeline.types import PRIMARY_METRIC, SEED, Json, Problem
 
 
 @dataclass(frozen=True)
@@ -132,15 +133,13 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Logged:
-    """What the tracker was given. Ids are None while MLflow is away; `model_digest` is of the
-    files of the model."""
+    """What the tracker was given. `run_id` is None while MLflow is away; `model_digest` is of the
+    model's files."""
 
     journal_id: str
     run_id: str | None
-    model_folder: Path
     model_digest: str
     trial_journal_ids: Mapping[int, str]
-    error: str = ""
     blocking: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Json]:
@@ -149,7 +148,6 @@ class Logged:
             "journal_id": self.journal_id,
             "model_digest": self.model_digest,
             "trial_runs": len(self.trial_journal_ids),
-            **({"error": self.error} if self.error else {}),
         }
 
 
@@ -157,12 +155,12 @@ class Logged:
 class Checkpoint:
     """Where the model's files are kept."""
 
-    path: str
+    path: Path
     digest: str
     blocking: tuple[str, ...] = ()
 
     def facts(self) -> dict[str, Json]:
-        return {"path": self.path, "digest": self.digest}
+        return {"digest": self.digest}
 
 
 @dataclass(frozen=True)
@@ -173,7 +171,7 @@ class TrainingResult:
     """
 
     problem: Problem
-    quality: Quality
+    quality: Quality | None = None
     splits: Splits | None = None
     split_check: SplitCheck | None = None
     imbalance: Imbalance | None = None
