@@ -77,6 +77,7 @@ INSTALLED_APPS = [
     "training",
     "registry",
     "deployments",
+    "e2i_site.demo",
 ]
 
 MIDDLEWARE = [
@@ -90,7 +91,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "e2i_site.core.middleware.WiderPolicy",
     "django_htmx.middleware.HtmxMiddleware",
+    "e2i_site.core.http.ErrorPages",
     "e2i_site.trail.context.TrailMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -107,6 +110,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "e2i_site.status.status_of_site",
             ],
         },
     },
@@ -145,6 +149,9 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "e2i_site.accounts.views.locked_out"
+# When set, /metrics asks for it as a bearer token.
+METRICS_TOKEN = env.text("METRICS_TOKEN")
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
@@ -214,4 +221,31 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+}
+
+# The admin's look: the site's accent, on the way back to it.
+UNFOLD = {
+    "SITE_TITLE": "E2I administration",
+    "SITE_HEADER": "E2I administration",
+    "SITE_URL": "/",
+    "SITE_SYMBOL": "verified_user",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": True,
+    "BORDER_RADIUS": "6px",
+    "COLORS": {
+        "primary": {
+            "50": "239 243 254",
+            "100": "224 232 252",
+            "200": "194 210 249",
+            "300": "152 178 244",
+            "400": "110 146 243",
+            "500": "77 125 242",
+            "600": "43 87 199",
+            "700": "34 73 171",
+            "800": "29 61 140",
+            "900": "25 50 112",
+            "950": "16 32 74",
+        }
+    },
+    "SIDEBAR": {"show_search": True, "show_all_applications": False},
 }

@@ -1,0 +1,34 @@
+"""The demo policy: the default one with a short shadow window, and a notice that says so."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING
+
+from registry.actions.publish_policy import publish_policy
+from registry.choices import Stage
+from registry.models import PromotionPolicy
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+NAME = "demo"
+HOURS = 0.005
+REQUESTS = 600
+NOTICE = f"Demo policy: a shadow window of {HOURS * 3600:.0f} seconds and {REQUESTS} requests."
+
+
+def ensure(administrator: User) -> PromotionPolicy:
+    """Publish the demo policy; nothing happens when it is there already."""
+    default = PromotionPolicy.objects.latest("default")
+    if default is None:
+        raise RuntimeError("The default policy is missing; run manage.py migrate.")
+    stages = deepcopy(default.stages)
+    stages[Stage.PRODUCTION]["shadow"].update(hours=HOURS, requests=REQUESTS)
+    return publish_policy(
+        name=NAME,
+        description="For the demo only: as the default policy, but the shadow window is short.",
+        notice=NOTICE,
+        stages=stages,
+        actor=administrator,
+    )

@@ -1,0 +1,3 @@
+from e2i_site.trail.events import register
+
+COMPLETED = register("demo.lifecycle.completed", "Demo lifecycle completed")
