@@ -10,6 +10,7 @@ from django.db.models import F, Sum
 from django.utils import timezone
 
 from deployments import checks
+from deployments.actions.finish_rollout import ROLLING_OUT, fail_rollout
 from deployments.actions.retire import retire_deployment
 from deployments.actions.roll_back import request_rollback
 from deployments.actions.windows import evaluate_window
@@ -19,6 +20,7 @@ from deployments.models import Deployment, ShadowWindow, TrafficMinute
 from deployments.queries import Traffic, total
 from deployments.rollback import refresh_readiness
 from e2i_site.core.errors import E2IError
+from e2i_site.jobs.models import Job, JobState
 from e2i_site.jobs.runner import JobContext
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ def watch(job: JobContext) -> dict[str, Any]:
     now = timezone.now()
     live = Deployment.objects.live().select_related("entry", "previous_deployment__entry")
     counts = {"deployments": 0, "windows": 0, "rollbacks": 0, "retired": 0, "failures": 0}
+    _end_abandoned(job)
     for deployment in live:
         counts["deployments"] += 1
         job.raise_if_cancelled()
@@ -54,6 +57,16 @@ def watch(job: JobContext) -> dict[str, Any]:
             counts["failures"] += 1
             job.log(f"{window}: {error}")
     return counts
+
+
+def _end_abandoned(job: JobContext) -> None:
+    """Fail roll-outs whose job ended without deciding: cancelled, or out of attempts."""
+    for deployment in Deployment.objects.filter(status__in=ROLLING_OUT):
+        last = Job.objects.filter(key=f"roll_out:{deployment.pk}").order_by("-pk").first()
+        if last is not None and last.state in (JobState.FAILED, JobState.CANCELLED):
+            reason = f"Its roll-out ended: {last.message or last.get_state_display()}"
+            job.log(f"{deployment}: {reason}")
+            fail_rollout(deployment=deployment, actor=None, reason=reason)
 
 
 def _look_after(deployment: Deployment, now: datetime, counts: dict[str, int]) -> None:
