@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import sys
 from typing import Any
 
@@ -23,7 +25,11 @@ class Command(BaseCommand):
         parser.add_argument("version", type=int)
         parser.add_argument("stage", choices=Stage.values)
         parser.add_argument("--reason", required=True, help="why it should move")
-        parser.add_argument("--user", required=True, help="the account that asks; needs the role")
+        parser.add_argument(
+            "--user",
+            default=os.environ.get("E2I_USER") or getpass.getuser(),
+            help="the account that asks; else E2I_USER, else the name of the system's user",
+        )
         parser.add_argument("--json", action="store_true", help="print one JSON document")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -56,12 +62,16 @@ class Command(BaseCommand):
 def _entry(model: str, version: int) -> RegistryEntry:
     entry = RegistryEntry.objects.filter(model_id=model, model_version=version).first()
     if entry is None:
-        raise CommandError(f"{model} v{version} is not known here; run sync_mlflow first.")
+        raise CommandError(
+            f"{model} v{version} is not known here; run sync_mlflow first.", returncode=2
+        )
     return entry
 
 
 def _user(name: str) -> User:
     user = User.objects.filter(username=name, is_active=True).first()
     if user is None:
-        raise CommandError(f"No active account is called {name!r}.")
+        raise CommandError(
+            f"No active account is called {name!r}; name one with --user or E2I_USER.", returncode=2
+        )
     return user
