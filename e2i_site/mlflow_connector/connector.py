@@ -52,6 +52,7 @@ class MLflowConnector(Writes):
         parent: TrackedRun | str | None = None,
         parent_run_id: str | None = None,
         journal_id: str | None = None,
+        killed_by: tuple[type[BaseException], ...] = (),
     ) -> RunContext:
         """Track a run, as `with` or as `async with`.
 
@@ -59,6 +60,7 @@ class MLflowConnector(Writes):
             parent: the run around this one, or its journal id.
             parent_run_id: the same by MLflow's run id, where that is all one has.
             journal_id: a name for the journal, new for each run; made up when absent.
+            killed_by: exceptions that mean "stopped", such as a cancelled job's.
         """
         if not experiment_name or not run_name:
             raise InvalidInput("A run needs the name of its experiment and a name of its own.")
@@ -72,7 +74,7 @@ class MLflowConnector(Writes):
             "parent": parent.journal_id if isinstance(parent, TrackedRun) else parent,
             "parent_run_id": parent_run_id,
         }
-        return RunContext(self, journal_id or new_journal_id(), start)
+        return RunContext(self, journal_id or new_journal_id(), start, killed_by)
 
     def replay(self, journal_id: str) -> ReplayResult:
         """Deliver what waits in a journal, in order, exactly once in effect.

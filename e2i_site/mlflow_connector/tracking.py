@@ -292,13 +292,21 @@ class AsyncTrackedRun:
 class RunContext:
     """What `start_run` returns: `with` gives a TrackedRun, `async with` an AsyncTrackedRun.
 
-    The run ends FINISHED; FAILED on an exception; KILLED on cancellation, Ctrl-C or exit.
+    The run ends FINISHED; FAILED on an exception; KILLED on cancellation, Ctrl-C, exit and the
+    exceptions named in `killed_by`.
     """
 
-    def __init__(self, connector: MLflowConnector, journal_id: str, start: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        connector: MLflowConnector,
+        journal_id: str,
+        start: dict[str, Any],
+        killed_by: tuple[type[BaseException], ...] = (),
+    ) -> None:
         self._connector = connector
         self._journal_id = journal_id
         self._start = start
+        self._killed_by = killed_by
         self._run: TrackedRun | None = None
         self._executor: ThreadPoolExecutor | None = None
 
@@ -315,7 +323,7 @@ class RunContext:
         trace: TracebackType | None,
     ) -> None:
         if self._run is not None:
-            self._run.end(outcome(error), error)
+            self._run.end(outcome(error, self._killed_by), error)
 
     async def __aenter__(self) -> AsyncTrackedRun:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="mlflow-run")
@@ -346,11 +354,12 @@ class RunContext:
         await asyncio.shield(ending)  # the end is written even when the task is cancelled again
 
 
-def outcome(error: BaseException | None) -> str:
+def outcome(error: BaseException | None, killed_by: tuple[type[BaseException], ...] = ()) -> str:
     """MLflow's status for the way a block ended."""
     if error is None:
         return "FINISHED"
-    return "FAILED" if isinstance(error, Exception) else "KILLED"
+    is_failure = isinstance(error, Exception) and not isinstance(error, killed_by)
+    return "FAILED" if is_failure else "KILLED"
 
 
 def new_journal_id() -> str:
