@@ -44,7 +44,7 @@ def short_policy(**shadow: Any) -> PromotionPolicy:
         },
         "archived": {"gates": [], "approvals": approvals},
     }
-    return PolicyFactory(name="short", stages=stages)
+    return PolicyFactory(stages=stages)
 
 
 def publish(url: str, name: str, saved: SavedModel) -> str:
