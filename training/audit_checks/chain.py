@@ -1,0 +1,130 @@
+"""4.5, 5.1, 5.2: nothing claims more than MLflow has, and runs hang together as they should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from e2i_site.audit.choices import Priority
+from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
+from e2i_site.mlflow_connector.naming import experiment_name
+from training.audit_checks.rows import (
+    delivered_runs,
+    finished_selections,
+    is_run_id,
+    trainer_runs,
+    with_mlflow,
+)
+from training.models import Selection, TrainingRun, Trial
+
+
+@check(
+    "4.5",
+    phase=4,
+    title="Nothing claims to be in MLflow that is not, and what waits is kept",
+    remediation="Nothing to do while MLflow is away: it is delivered when MLflow answers. A run "
+    "whose journal is gone will never arrive; train again.",
+    priority=Priority.P0,
+)
+def nothing_is_simulated(context: CheckContext) -> Iterator[SubjectOutcome]:
+    """A finished run or selection has ended in MLflow too, or its journal waits, said openly."""
+    waiting = {each.journal_id for each in context.connector.pending_journals()}
+    rows: list[TrainingRun | Selection] = [*trainer_runs(), *finished_selections()]
+    for row in rows:
+        if row.mlflow_available:
+            continue
+        evidence = {"journal": row.journal_id}
+        if row.journal_id in waiting:
+            message = "Finished while MLflow was away; its journal waits to be delivered."
+            yield context.failed(row, message, evidence=evidence, priority=Priority.P4)
+        else:
+            message = "Finished, not in MLflow, and nothing waits to be delivered."
+            yield context.failed(row, message, evidence=evidence, priority=Priority.P1)
+    delivered = [each for each in rows if each.mlflow_available]
+    known = context.mlflow.runs(each.mlflow_run_id for each in delivered if each.mlflow_run_id)
+    for row in delivered:
+        run = known.get(row.mlflow_run_id or "")
+        if run is None:
+            continue  # 2.1, 2.4 and 3.1 speak of those
+        if run.status == "FINISHED":
+            yield context.passed(row)
+        else:
+            yield context.failed(row, f"It claims success, but in MLflow it is {run.status}.")
+
+
+@check(
+    "5.1",
+    phase=5,
+    title="Selection and training are linked by experiment and run ids",
+    remediation="The link was lost or set by hand. Correct the run's row from its MLflow tags with "
+    "manage.py sync_mlflow --full, or train again from the selection.",
+    priority=Priority.P1,
+)
+def selection_leads_to_training(context: CheckContext) -> Iterator[SubjectOutcome]:
+    """One experiment, the algorithm that was chosen, and the selection's run id on the run."""
+    for row, run in with_mlflow(context, delivered_runs()):
+        problems = []
+        if row.experiment is None:
+            problems.append("It belongs to no experiment.")
+        elif run and run.tags.get("experiment_id") != row.experiment.experiment_id:
+            problems.append("Its MLflow run names another experiment.")
+        chosen = row.selection
+        if chosen and chosen.experiment_id != row.experiment_id:
+            problems.append("Its selection belongs to another experiment.")
+        if (
+            chosen
+            and run
+            and chosen.mlflow_run_id
+            and run.tags.get("selection_run_id") != chosen.mlflow_run_id
+        ):
+            problems.append("Its MLflow run does not name the run of its selection.")
+        evidence = {
+            "experiment": row.experiment.experiment_id if row.experiment else None,
+            "selection_run": chosen.mlflow_run_id if chosen else None,
+            "training_run": row.mlflow_run_id,
+        }
+        if problems:
+            yield context.failed(row, " ".join(problems), evidence=evidence)
+        else:
+            yield context.passed(row, evidence=evidence)
+
+
+@check(
+    "5.2",
+    phase=5,
+    title="Runs lie in the experiment of their agent, trials below their run",
+    remediation="Move or restore the experiment in MLflow. Trials without their parent are noise; "
+    "delete them there.",
+    priority=Priority.P2,
+)
+def hierarchy_holds(context: CheckContext) -> Iterator[SubjectOutcome]:
+    """e2i_model_trainer_{experiment_id}, and each trial's parent is the run that tuned."""
+    rows = list(delivered_runs())
+    trials: dict[int, list[str]] = {}
+    known = Trial.objects.filter(training_run__in=rows, mlflow_run_id__isnull=False)
+    for owner, run_id in known.values_list("training_run_id", "mlflow_run_id"):
+        trials.setdefault(owner, []).append(run_id or "")
+    nested = context.mlflow.runs(
+        each for some in trials.values() for each in some if is_run_id(each)
+    )
+    for row, run in with_mlflow(context, rows):
+        if run is None or row.experiment is None:
+            continue
+        wanted = experiment_name("model_trainer", row.experiment.experiment_id)
+        experiment = context.mlflow.experiments.get(run.experiment_id)
+        strays = [
+            each
+            for each in trials.get(row.pk, ())
+            if each in nested and nested[each].parent_run_id != run.run_id
+        ]
+        evidence = {
+            "experiment": experiment and experiment.name,
+            "trials": len(trials.get(row.pk, ())),
+        }
+        if experiment is None or experiment.name != wanted:
+            message = f"It lies in {evidence['experiment']}, not in {wanted}."
+            yield context.failed(row, message, evidence=evidence)
+        elif strays:
+            message = f"{len(strays)} of its trials hang below another run."
+            yield context.failed(row, message, evidence={**evidence, "strays": strays})
+        else:
+            yield context.passed(row, evidence=evidence)
