@@ -181,9 +181,8 @@ class Delivery:
 
     def _registered(self, name: str, model: LoggedModel, tags: dict[str, str]) -> ModelVersion:
         self._connector.get_or_create_registered_model(name)
-        filter = f"name = '{name}' AND run_id = '{self._run_id}'"
-        for version in self._connector.iter_model_versions(filter):
-            if version.model_id == model.model_id:
+        for version in self._connector.iter_model_versions(f"run_id = '{self._run_id}'"):
+            if (version.name, version.model_id) == (name, model.model_id):
                 return version
         made = self._transport.write(
             "POST",

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from e2i_site.core.errors import InvalidInput
 
 #: Written by MLflow next to a registered model when it is downloaded.
@@ -41,6 +43,22 @@ def digest(path: Path | str) -> str:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
         total.update(f"{content}  {name}\n".encode())
     return total.hexdigest()
+
+
+def read_signature(path: Path | str) -> dict[str, Any]:
+    """Inputs, outputs and params from the MLmodel file of a local model; only those it has.
+
+    Raises:
+        InvalidInput: the MLmodel file is absent or cannot be read.
+    """
+    file = Path(path) / "MLmodel"
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        signature = content.get("signature") or {}
+        parts = ("inputs", "outputs", "params")
+        return {part: json.loads(signature[part]) for part in parts if signature.get(part)}
+    except (OSError, ValueError, AttributeError, TypeError, yaml.YAMLError) as error:
+        raise InvalidInput(f"{file} cannot be read as MLflow's model file: {error}") from None
 
 
 def save_model(

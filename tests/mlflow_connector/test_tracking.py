@@ -477,6 +477,8 @@ def test_plain_mlflow_loads_what_was_logged(
     assert models.digest(got) == digest
     loaded = models.load_pyfunc(got)
     assert loaded.metadata.signature is not None
+    names = [each["name"] for each in models.read_signature(got)["inputs"]]
+    assert names == ["a", "b"]
     np.testing.assert_allclose(loaded.predict(frame.head(5))[:, 1], expected)
     if algorithm == "lightgbm":
         sent = json.dumps(frame.head(5).to_dict("list"))

@@ -148,6 +148,14 @@ def test_digest_is_of_names_and_contents(tmp_path: Path) -> None:
     assert models.digest(first) not in (changed, models.digest(second))
 
 
+@pytest.mark.parametrize("content", [None, "- a list", "signature: {inputs: '{'}", "a: [", "5"])
+def test_a_model_file_that_cannot_be_read_says_so(tmp_path: Path, content: str | None) -> None:
+    if content is not None:
+        (tmp_path / "MLmodel").write_text(content)
+    with pytest.raises(InvalidInput, match="MLmodel"):
+        models.read_signature(tmp_path)
+
+
 def test_digest_refuses_links_and_nothing(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no files"):
         models.digest(tmp_path)
