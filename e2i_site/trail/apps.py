@@ -7,7 +7,8 @@ class TrailConfig(AppConfig):
     label = "trail"
 
     def ready(self) -> None:
-        from e2i_site.trail import people
+        from e2i_site.trail import people, tokens
 
         autodiscover_modules("trail_events")
         people.watch()
+        tokens.watch()

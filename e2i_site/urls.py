@@ -1,0 +1,32 @@
+"""Where everything is. The composition root of the pages; /api/v1/ is in api_urls."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from e2i_site import health, views
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("accounts/", include("e2i_site.accounts.urls")),
+    path("training/", include("training.urls")),
+    path("registry/", include("registry.urls")),
+    path("deployments/", include("deployments.urls")),
+    # path("audit/", include("e2i_site.audit.urls")),
+    path("trail/", include("e2i_site.trail.urls")),
+    path("jobs/", include("e2i_site.jobs.urls")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("e2i_site.api_urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api_docs"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+]
+if settings.DEBUG:
+    from e2i_site.specimens import design
+
+    urlpatterns.append(path("design/", design, name="design"))
