@@ -139,9 +139,7 @@ class Demo:
 
     def _stage(self, entry: RegistryEntry, to_stage: str) -> str:
         if entry.model_id == _model_name(ANY_VISIT) and entry.model_version == 1:
-            assign_policy(
-                model=entry.model, policy_name=policy.NAME, actor=self.team["admin"]
-            )
+            assign_policy(model=entry.model, policy_name=policy.NAME, actor=self.team["admin"])
         final = to_stage == Stage.PRODUCTION
         promote(
             entry,

@@ -74,5 +74,7 @@ def wait_for_verdict(entry: RegistryEntry) -> ShadowWindow:
         if window.verdict == VerdictState.PASS:
             return window
         if window.verdict == VerdictState.FAIL or time.monotonic() > deadline:
-            raise StepFailed(f"The shadow window of {entry} {window.verdict_detail.get("sentence", "")}.")
+            raise StepFailed(
+                f"The shadow window of {entry} {window.verdict_detail.get('sentence', '')}."
+            )
         time.sleep(1)
