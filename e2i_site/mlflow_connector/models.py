@@ -124,14 +124,3 @@ def load_pyfunc(path: Path | str) -> Any:
     import mlflow.pyfunc
 
     return mlflow.pyfunc.load_model(str(path))
-
-
-def read_signature(path: Path | str) -> dict[str, Any]:
-    """Inputs and outputs as the MLmodel file in `path` declares them; {} without a signature."""
-    import yaml
-
-    document = yaml.safe_load((Path(path) / "MLmodel").read_text(encoding="utf-8"))
-    declared = document.get("signature") or {}
-    return {
-        part: json.loads(declared[part]) for part in ("inputs", "outputs") if declared.get(part)
-    }
