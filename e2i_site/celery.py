@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from kombu.transport import sqlalchemy as embedded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "e2i_site.settings")
+# Being root matters where messages are unpickled; ours are JSON.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("e2i")
 app.config_from_object("e2i_site.celeryconfig")
