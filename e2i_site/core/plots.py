@@ -63,10 +63,10 @@ def bars(
     """Horizontal bars, one a (name, value ≥ 0), with ± `errors` if given."""
     if not rows:
         return SafeString("")
-    row, left, width = 22, 130, 460
+    row, left, width = 22, 118, 360
     spread = errors or [0.0] * len(rows)
     top = max(value + error for (_, value), error in zip(rows, spread, strict=True))
-    scale = (width - left - 60) / (top or 1)
+    scale = (width - left - 52) / (top or 1)
     parts = [
         format_html(
             '<text x="{}" y="{}" text-anchor="end">{}</text>'
@@ -74,7 +74,7 @@ def bars(
             '<text x="{}" y="{}">{}</text>',
             left - 8,
             index * row + 15,
-            name if len(name) <= 20 else f"{name[:19]}…",
+            name if len(name) <= 19 else f"{name[:18]}…",
             left,
             index * row + 4,
             _f(max(0.0, value) * scale),
