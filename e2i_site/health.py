@@ -12,12 +12,12 @@ from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
-from kombu import Connection
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from deployments.models import Deployment
+from e2i_site import celery
 from e2i_site.audit.choices import FindingStatus, Priority
 from e2i_site.audit.models import Finding
 from e2i_site.jobs.breaker_store import DatabaseStore
@@ -69,7 +69,7 @@ def _migrations() -> str:
 
 
 def _broker() -> str:
-    with Connection(settings.CELERY_BROKER_URL, connect_timeout=2) as broker:
+    with celery.app.connection_for_write(connect_timeout=2) as broker:
         broker.ensure_connection(max_retries=1, timeout=2)
     return "ok"
 

@@ -25,14 +25,23 @@ def watch() -> None:
 def _made(sender: object, instance: AuthToken, created: bool, **kwargs: Any) -> None:
     # Knox saves a token again when it extends its life.
     if created:
-        facts = {"token_key": instance.token_key, "expiry": instance.expiry}
-        _record(TOKEN_MADE, instance, new=facts)
+        _record(TOKEN_MADE, instance, new={**_key(instance), "expiry": instance.expiry})
 
 
 def _revoked(sender: object, instance: AuthToken, **kwargs: Any) -> None:
-    _record(TOKEN_REVOKED, instance, old={"token_key": instance.token_key})
+    _record(TOKEN_REVOKED, instance, old=_key(instance))
 
 
-def _record(event: str, token: AuthToken, **facts: dict[str, Any]) -> None:
+def _key(token: AuthToken) -> dict[str, Any]:
+    return {"token_key": token.token_key}
+
+
+def _record(
+    event: str,
+    token: AuthToken,
+    *,
+    old: dict[str, Any] | None = None,
+    new: dict[str, Any] | None = None,
+) -> None:
     with transaction.atomic():
-        record(event, actor=context.current().actor, subject=token.user, **facts)
+        record(event, actor=context.current().actor, subject=token.user, old=old, new=new)
