@@ -12,10 +12,9 @@ import pandas as pd
 from training.pipeline import imbalance
 from training.pipeline.arrays import Floats, Ints
 from training.pipeline.data import Dataset
-from training.pipeline.imbalance import Balancing
 from training.pipeline.preprocessing import make_preprocessing
 from training.pipeline.splits import Splits, folds
-from training.pipeline.types import SEED, Problem
+from training.pipeline.types import SEED, Balancing, Problem
 
 
 @dataclass(frozen=True, eq=False)

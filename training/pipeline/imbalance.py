@@ -12,7 +12,7 @@ from e2i_site.core.errors import InvalidInput
 from training.pipeline.arrays import Floats
 from training.pipeline.data import Dataset
 from training.pipeline.splits import Splits
-from training.pipeline.types import SEED, Json, Split
+from training.pipeline.types import SEED, Balancing, Json, Split
 
 MINIMUM_NEIGHBOURS = 6
 
@@ -24,16 +24,6 @@ class Level(StrEnum):
     MODERATE = "moderate"
     SEVERE = "severe"
     EXTREME = "extreme"
-
-
-class Balancing(StrEnum):
-    NONE = "none"
-    CLASS_WEIGHT = "class_weight"
-    OVERSAMPLE = "random_oversample"
-    UNDERSAMPLE = "random_undersample"
-    SMOTE = "smote"
-    SMOTE_TOMEK = "smote_tomek"
-    COMBINED = "combined"
 
 
 @dataclass(frozen=True)

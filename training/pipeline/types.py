@@ -33,6 +33,18 @@ class Split(StrEnum):
     HOLDOUT = "holdout"
 
 
+class Balancing(StrEnum):
+    """What is done about uneven classes, on training rows only."""
+
+    NONE = "none"
+    CLASS_WEIGHT = "class_weight"
+    OVERSAMPLE = "random_oversample"
+    UNDERSAMPLE = "random_undersample"
+    SMOTE = "smote"
+    SMOTE_TOMEK = "smote_tomek"
+    COMBINED = "combined"
+
+
 # The figure that candidates are compared by; higher is better for each.
 PRIMARY_METRIC = {
     Problem.BINARY: "roc_auc",

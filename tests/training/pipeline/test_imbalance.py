@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from e2i_site.core.errors import InvalidInput
 from training.pipeline.data import Dataset, Target, build
 from training.pipeline.fitting import prepare
-from training.pipeline.imbalance import Balancing, Level, detect, level_of, resample, weights
+from training.pipeline.imbalance import Level, detect, level_of, resample, weights
 from training.pipeline.splits import split
-from training.pipeline.types import Split
+from training.pipeline.types import Balancing, Split
 
 RESAMPLING = [b for b in Balancing if b not in (Balancing.NONE, Balancing.CLASS_WEIGHT)]
 

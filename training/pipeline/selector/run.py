@@ -28,6 +28,7 @@ ORDER = (
     "summary",
 )
 
+OnStart = Callable[[TrackedRun], None]
 OnResult = Callable[[SelectionResult], None]
 
 
@@ -40,10 +41,12 @@ def select(
     run_name: str,
     journal_id: str | None = None,
     tags: dict[str, Any] | None = None,
+    on_start: OnStart | None = None,
     on_result: OnResult | None = None,
 ) -> SelectionResult:
-    """Choose an algorithm for `data`; `on_result` hears the result so far after each node.
+    """Choose an algorithm for `data`.
 
+    `on_start` hears of the run when it is tracked, `on_result` the result so far after each node.
     A gate that says no gives a result with `blocked_by` and ends the MLflow run FAILED.
     """
     selection = _Selection(data, request, recorder, tracker, on_result)
@@ -59,6 +62,8 @@ def select(
                 **(tags or {}),
             },
         ) as run:
+            if on_start is not None:
+                on_start(run)
             selection.run(run)
     except Blocked as blocked:
         selection.update(blocked_by=blocked.node, reasons=blocked.reasons)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STARTUP_TRIALS = 10
 PRUNER_STARTUP_TRIALS = 5
 RUN_KEY = "training_run"
+WARM_STARTED_FROM = "warm_started_from"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class TuningRequest:
 class TrialFact:
     """One trial as the study stores it. `state` is complete, pruned or failed."""
 
+    study_name: str
     number: int
     state: str
     value: float | None
@@ -106,7 +108,9 @@ def tune(
     search = _Search(algorithm, problem, folds, request, recorder)
     stopped_by = search.run(on_trial)
     study = search.study
-    trials = tuple(_fact(trial) for trial in search.own_trials() if trial.state.is_finished())
+    trials = tuple(
+        _fact(trial, study.study_name) for trial in search.own_trials() if trial.state.is_finished()
+    )
     if not any(trial.state.name == "COMPLETE" for trial in study.trials):
         errors = sorted({trial.error for trial in trials if trial.error})
         raise RuntimeError(f"All {len(trials)} trials failed: {'; '.join(errors)}")
@@ -117,7 +121,7 @@ def tune(
         best_value=study.best_value,
         best_trial=study.best_trial.number,
         trials=trials,
-        warm_started_from=search.warm_started_from,
+        warm_started_from=str(study.user_attrs.get(WARM_STARTED_FROM, "")),
         stopped_by=stopped_by,
     )
 
@@ -143,7 +147,6 @@ class _Search:
         self._folds = folds
         self._request = request
         self._recorder = recorder
-        self.warm_started_from = ""
         self._storage = open_storage(request.storage_url)
         self.study = self._open_study()
 
@@ -161,7 +164,7 @@ class _Search:
             number = self._one_trial()
             done += 1
             if on_trial is not None:
-                on_trial(_fact(self.study.trials[number]))
+                on_trial(_fact(self.study.trials[number], self.study.study_name))
         self._recorder.progress("Trials", done, request.trials)
         return "the number of trials"
 
@@ -254,13 +257,12 @@ class _Search:
         found = find_nearest(self._storage, study.study_name, mine, space)
         starts = [dict(self._algorithm.defaults)]
         if found is not None:
-            self.warm_started_from = found.study_name
             starts += [dict(params) for params in found.best_params]
         for params in starts[: request.trials]:
             study.enqueue_trial(params, skip_if_exists=True)
         for key, value in mine.items():
             study.set_user_attr(key, value)
-        study.set_user_attr("warm_started_from", self.warm_started_from)
+        study.set_user_attr(WARM_STARTED_FROM, found.study_name if found else "")
         study.set_user_attr("context", context)
 
     def _close_interrupted(self) -> None:
@@ -300,11 +302,12 @@ def _context(request: TuningRequest, algorithm: Algorithm, folds: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _fact(trial: optuna.trial.FrozenTrial) -> TrialFact:
+def _fact(trial: optuna.trial.FrozenTrial, study_name: str) -> TrialFact:
     from optuna.trial import TrialState
 
     states = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned"}
     return TrialFact(
+        study_name=study_name,
         number=trial.number,
         state=states.get(trial.state, "failed"),
         value=trial.value if trial.state is TrialState.COMPLETE else None,

@@ -41,6 +41,7 @@ ORDER = (
     "save_checkpoint",
 )
 
+OnStart = Callable[[TrackedRun], None]
 OnResult = Callable[[TrainingResult], None]
 OnTrial = Callable[[TrialFact], None]
 
@@ -54,14 +55,15 @@ def train(
     *,
     run_name: str,
     journal_id: str | None = None,
+    on_start: OnStart | None = None,
     on_result: OnResult | None = None,
     on_trial: OnTrial | None = None,
 ) -> TrainingResult:
     """Train one algorithm on `data` and keep the model below `checkpoints`.
 
-    `on_result` hears the result so far after each node, `on_trial` each finished trial. A gate
-    that says no gives a result with `blocked_by` and ends the MLflow run FAILED. A failure to log
-    is raised after the model has been kept.
+    `on_start` hears of the run when it is tracked, `on_result` the result so far after each node,
+    `on_trial` each finished trial. A gate that says no gives a result with `blocked_by` and ends
+    the MLflow run FAILED. A failure to log is raised after the model has been kept.
     """
     find(request.algorithm)
     training = _Training(data, request, recorder, tracker, on_result, on_trial)
@@ -75,6 +77,8 @@ def train(
                 tags=_tags(data, request),
             ) as run,
         ):
+            if on_start is not None:
+                on_start(run)
             rows = training.prepare()
             found = training.fit(run, rows)
             training.deliver(run, found, Path(folder), checkpoints)

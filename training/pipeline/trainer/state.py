@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from training.pipeline.arrays import Floats
-from training.pipeline.imbalance import Balancing, Imbalance
+from training.pipeline.imbalance import Imbalance
 from training.pipeline.splits import SplitCheck, Splits
 from training.pipeline.trainer.curves import Curves
 from training.pipeline.trainer.hpo import Tuning
 from training.pipeline.trainer.qc import Quality
-from training.pipeline.types import PRIMARY_METRIC, SEED, Json, Problem
+from training.pipeline.types import PRIMARY_METRIC, SEED, Balancing, Json, Problem
 
 
 @dataclass(frozen=True)
