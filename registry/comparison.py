@@ -32,6 +32,17 @@ class MetricRow:
     def label(self) -> str:
         return metrics.label(self.name)
 
+    @property
+    def way(self) -> str:
+        """Which way the delta would have to go to be an improvement; "" where unknown."""
+        if self.better is None or self.delta is None:
+            return ""
+        return "higher" if (self.delta > 0) == self.better else "lower"
+
+    @property
+    def has_interval(self) -> bool:
+        return self.candidate is not None and self.candidate.low is not None
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -60,6 +71,27 @@ class Comparison:
     warnings: tuple[str, ...]
 
     @property
+    def groups(self) -> list[tuple[str, tuple[Difference, ...], bool]]:
+        """Everything compared besides metrics: heading, rows, whether any of them differs."""
+        named = {
+            "Facts": self.facts,
+            "Hyperparameters": self.parameters,
+            "Signature": self.signature,
+            "Features": self.features,
+        }
+        return [(n, rows, any(row.changed for row in rows)) for n, rows in named.items() if rows]
+
+    @property
+    def key_metrics(self) -> tuple[MetricRow, ...]:
+        """Those with an interval, which say most; all of them where none has one."""
+        return tuple(row for row in self.metrics if row.has_interval) or self.metrics
+
+    @property
+    def other_metrics(self) -> tuple[MetricRow, ...]:
+        key = {row.name for row in self.key_metrics}
+        return tuple(row for row in self.metrics if row.name not in key)
+
+    @property
     def better(self) -> int:
         return sum(row.better is True for row in self.metrics)
 
@@ -85,7 +117,7 @@ def compare(candidate: RegistryEntry, baseline: RegistryEntry | None) -> Compari
         parameters=_differences(
             candidate.hyperparameters, baseline.hyperparameters if baseline else {}
         ),
-        signature=_differences(_columns(candidate), _columns(baseline)),
+        signature=_differences(columns(candidate), columns(baseline)),
         features=_feature_differences(ours, theirs),
         warnings=tuple(_warnings(ours, theirs)) if baseline else (),
     )
@@ -138,17 +170,17 @@ def split_of(run: TrainingRun | None) -> SplitDefinition | None:
     return split
 
 
-def _columns(entry: RegistryEntry | None) -> dict[str, str]:
+def columns(entry: RegistryEntry | None) -> dict[str, str]:
     """Inputs and outputs of the signature: {"income": "double", "→ output 1": "double"}."""
     if entry is None or not entry.signature:
         return {}
-    columns = {}
+    found = {}
     for place, prefix in (("inputs", ""), ("outputs", "→ ")):
         for number, column in enumerate(entry.signature.get(place) or (), start=1):
             name = column.get("name") or f"{place[:-1]} {number}"
             optional = "" if column.get("required", True) else ", optional"
-            columns[f"{prefix}{name}"] = f"{_type(column)}{optional}"
-    return columns
+            found[f"{prefix}{name}"] = f"{_type(column)}{optional}"
+    return found
 
 
 def _type(column: Mapping[str, Any]) -> str:

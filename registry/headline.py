@@ -23,11 +23,12 @@ _SAYS = {
 
 @dataclass(frozen=True)
 class Headline:
-    """`tone` is one of ok, wait, bad, off; it is shown with a word, never as colour alone."""
+    """`tone` is one of the design's: good, warn, bad, info or quiet. `detail` may be empty."""
 
     tone: str
     label: str
     sentence: str
+    detail: str = ""
 
 
 def headline(
@@ -36,20 +37,19 @@ def headline(
     """The verdict on a promotion, from its state, its gates and the reviews that count."""
     if promotion.state == PromotionState.OPEN:
         return _in_review(promotion, gates, list(reviews))
-    label = promotion.get_state_display()
+    label, why = promotion.get_state_display(), promotion.state_reason
     if promotion.state == PromotionState.CHANGES_REQUESTED:
-        return Headline("wait", label, _changes_requested(promotion, reviews))
-    way = f"{promotion.entry} from {promotion.from_stage} to {promotion.to_stage}"
-    why = promotion.state_reason
+        return _changes_requested(promotion, label, reviews)
+    way = f"{promotion.entry} went from {promotion.from_stage} to {promotion.to_stage}"
     tone, sentence = {
-        PromotionState.APPROVED: ("wait", f"Approved; the roll-out is under way. {why}"),
-        PromotionState.APPLIED: ("ok", f"Done: {way}."),
-        PromotionState.FAILED: ("bad", f"The roll-out failed and nothing changed. {why}"),
+        PromotionState.APPROVED: ("info", "Approved; the roll-out is under way."),
+        PromotionState.APPLIED: ("good", f"Done: {way}."),
+        PromotionState.FAILED: ("bad", "The roll-out failed, and nothing changed."),
         PromotionState.REJECTED: ("bad", f"Rejected: {why}"),
-        PromotionState.WITHDRAWN: ("off", f"Withdrawn: {why}"),
-        PromotionState.SUPERSEDED: ("off", f"Superseded: {why}"),
+        PromotionState.WITHDRAWN: ("quiet", f"Withdrawn: {why}"),
+        PromotionState.SUPERSEDED: ("quiet", f"Superseded: {why}"),
     }[PromotionState(promotion.state)]
-    return Headline(tone, label, sentence.strip())
+    return Headline(tone, label, sentence.strip(), "" if why in sentence else why)
 
 
 def counting(promotion: Promotion, reviews: Iterable[Review]) -> list[Review]:
@@ -67,36 +67,35 @@ def _in_review(
     promotion: Promotion, gates: Sequence[GateResult], reviews: list[Review]
 ) -> Headline:
     if promotion.gates_evaluated_at is None:
-        return Headline("wait", "Not evaluated", "Its gates have not been evaluated yet.")
+        return Headline("info", "Not evaluated", "Its gates have not been evaluated yet.")
     blocking = [gate for gate in gates if gate.outcome != GateOutcome.PASS]
     if blocking:
-        worst = max((GateOutcome(gate.outcome) for gate in blocking), key=BADNESS.index)
-        tone = "wait" if worst == GateOutcome.INCONCLUSIVE else "bad"
-        return Headline(tone, "Not ready", _blocked(gates, blocking, worst))
+        return _blocked(gates, blocking)
     rules = approval_rules(promotion)
     missing = rules["count"] - len(counting(promotion, reviews))
     who = " or ".join(rules["roles"])
     count = f"{missing} approval" if missing == 1 else f"{missing} approvals"
     gates_say = f"All {len(gates)} gates passed" if gates else "No gate applies"
-    return Headline("ok", "Ready to decide", f"{gates_say}; it needs {count} by {who}.")
+    return Headline("good", "Ready to decide", f"{gates_say}; it needs {count} by {who}.")
 
 
-def _blocked(
-    gates: Sequence[GateResult], blocking: Sequence[GateResult], worst: GateOutcome
-) -> str:
+def _blocked(gates: Sequence[GateResult], blocking: Sequence[GateResult]) -> Headline:
+    """Names the gates with the worst outcome, and says how many others did not pass."""
+    worst = max((GateOutcome(gate.outcome) for gate in blocking), key=BADNESS.index)
     alike = [gate for gate in blocking if gate.outcome == worst]
     others = len(blocking) - len(alike)
-    says = _SAYS[worst][len(alike) > 1]
-    first = alike[0]
     more = f" {others} more did not pass." if others else ""
-    return (
-        f"{len(alike)} of {len(gates)} gates {says}. {title(first.gate_id)}: {first.summary}{more}"
+    says = _SAYS[worst][len(alike) > 1]
+    return Headline(
+        "warn" if worst == GateOutcome.INCONCLUSIVE else "bad",
+        "Not ready",
+        f"Not ready: {len(alike)} of {len(gates)} gates {says}.{more}",
+        " ".join(f"{title(gate.gate_id)}: {gate.summary}" for gate in alike[:2]),
     )
 
 
-def _changes_requested(promotion: Promotion, reviews: Iterable[Review]) -> str:
+def _changes_requested(promotion: Promotion, label: str, reviews: Iterable[Review]) -> Headline:
     asked = [r for r in reviews if r.decision == ReviewDecision.REQUEST_CHANGES]
-    answer = f"{promotion.requester.get_username()} has to answer."
-    if not asked:
-        return answer
-    return f"{asked[-1].reviewer.get_username()} asked: {asked[-1].reason} {answer}"
+    sentence = f"Changes are requested; {promotion.requester.get_username()} has to answer."
+    detail = f"{asked[-1].reviewer.get_username()}: {asked[-1].reason}" if asked else ""
+    return Headline("warn", label, sentence, detail)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, F, Max, Prefetch, Q, QuerySet
@@ -15,7 +16,9 @@ from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
 from registry.choices import (
     ALIASED_STAGES,
+    OPEN_PROMOTION,
     UNDECIDED,
+    PromotionState,
     ReviewDecision,
     Stage,
 )
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 # Columns that a list of versions never shows and that can be long.
 _LONG = ("signature", "hyperparameters", "selection_rationale", "tags", "description")
 VERSIONS_A_PAGE = 50
+_CAUSES_JOBS = (*OPEN_PROMOTION, PromotionState.APPLIED, PromotionState.FAILED)
 CARRY_KIND = "registry.carry_stage"
 
 
@@ -90,9 +94,9 @@ class ModelRow:
         return alias_drift(self.model.aliases, staged, self.used)
 
     @property
-    def stages(self) -> list[tuple[Stage, list[RegistryEntry]]]:
-        """The governed stages in order of travel, with the versions that are there."""
-        return [(stage, self.places.get(stage, [])) for stage in ALIASED_STAGES]
+    def stages_down(self) -> list[tuple[Stage, list[RegistryEntry]]]:
+        """The governed stages, production first, with the versions that are there."""
+        return [(stage, self.places.get(stage, [])) for stage in reversed(ALIASED_STAGES)]
 
 
 def with_versions(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
@@ -123,6 +127,24 @@ def model_rows(models: Sequence[RegisteredModel]) -> list[ModelRow]:
     for job in jobs.order_by("-id"):
         subjects[job.subject].carrying = job
     return list(rows.values())
+
+
+def model_row(
+    model: RegisteredModel, entries: Iterable[RegistryEntry], history: Iterable[StageChange]
+) -> ModelRow:
+    """The head of one model's page from what the page has loaded; 2 queries more."""
+    row = ModelRow(
+        model, getattr(model, "version_count", 0), getattr(model, "newest_version", None)
+    )
+    for entry in entries:
+        if entry.stage in ALIASED_STAGES:
+            row.places.setdefault(entry.stage, []).append(entry)
+    row.used = {change.to_stage for change in history} | set(row.places)
+    row.promotions = list(open_promotions().filter(entry__model_id=model.name))
+    row.carrying = (
+        Job.objects.unfinished().filter(kind=CARRY_KIND, subject=f"model:{model.name}").first()
+    )
+    return row
 
 
 def open_promotions() -> QuerySet[Promotion]:
@@ -266,6 +288,7 @@ def versions_for_comparison(model_name: str, numbers: Iterable[int]) -> dict[int
     return {entry.model_version: entry for entry in entries.select_related(*_WITH_RUN)}
 
 
+_MORE = ("training_run__selection", "training_run__experiment", "training_run__data_quality")
 _WITH_RUN = ("model", "experiment", "trained_by", "training_run__dataset", "training_run__split")
 
 
@@ -298,13 +321,22 @@ def promotion_with_everything() -> QuerySet[Promotion]:
     )
 
 
-def jobs_of(promotion: Promotion, limit: int = 10) -> list[Job]:
-    """Background work for the promotion's version and model since it was requested; 1 query."""
+def jobs_of(promotion: Promotion, endpoints: Iterable[str], limit: int = 6) -> list[Job]:
+    """Background work that the promotion caused, oldest first; 1 query, or none when there is none.
+
+    `endpoints` are those of its deployments. An applied promotion causes nothing after the minute
+    in which it was applied.
+    """
+    if promotion.state not in _CAUSES_JOBS:
+        return []
     entry = promotion.entry
-    subjects = (f"model:{entry.model_id}", f"entry:{entry.pk}", f"promotion:{promotion.pk}")
+    subjects = [f"model:{entry.model_id}", f"entry:{entry.pk}"]
+    subjects += [f"endpoint:{endpoint}" for endpoint in endpoints]
     since = promotion.decided_at or promotion.created_at
     jobs = Job.objects.filter(subject__in=subjects, created_at__gte=since)
-    return list(jobs.defer("log", "result").order_by("-id")[:limit])
+    if promotion.applied_at:
+        jobs = jobs.filter(created_at__lte=promotion.applied_at + timedelta(minutes=1))
+    return list(jobs.defer("log", "result").order_by("id")[:limit])
 
 
 def trail_of(promotion: Promotion, limit: int = 100) -> list[TrailEntry]:

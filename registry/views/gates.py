@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,25 @@ from typing import Any
 from registry.gates.base import find, title
 from registry.models import GateResult, Promotion
 from registry.views.shadow_plot import ShadowPlot, shadow_plot
+
+_ROW_LENGTH = 48
+_HASH = re.compile("[0-9a-f]{32}|[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value of the evidence. `kind` is text, number, hash or missing."""
+
+    value: Any
+    kind: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A gate in a row of marks."""
+
+    title: str
+    outcome: str
 
 
 @dataclass(frozen=True)
@@ -33,8 +53,31 @@ class GateView:
     plot: ShadowPlot | None
 
     @property
+    def observed(self) -> str:
+        """What was measured, where it fits a row; the summary says it otherwise."""
+        measured = self.result.measured
+        if self.result.gate_id == "artifact_digest":
+            return measured[:12]
+        return measured if len(measured) <= _ROW_LENGTH else ""
+
+    @property
+    def needed(self) -> str:
+        limit = self.result.limit
+        return limit if self.observed and len(limit) <= _ROW_LENGTH else ""
+
+    @property
+    def note(self) -> str:
+        """The summary in the row itself, where no figure says it shorter."""
+        return "" if self.observed else self.result.summary
+
+    @property
     def passed(self) -> bool:
         return bool(self.result.badness == 0)
+
+    @property
+    def open(self) -> bool:
+        """What did not pass is unfolded from the start."""
+        return not self.passed
 
 
 def gate_views(promotion: Promotion) -> list[GateView]:
@@ -42,14 +85,23 @@ def gate_views(promotion: Promotion) -> list[GateView]:
     return [gate_view(result) for result in promotion.gates.all()]
 
 
+def marks(promotion: Promotion) -> list[Mark]:
+    """The row of marks of a promotion whose gates are prefetched."""
+    return [Mark(title(gate.gate_id), gate.outcome) for gate in promotion.gates.all()]
+
+
 def gate_view(result: GateResult) -> GateView:
     """A stored or a fresh gate result, for people."""
+    plot = shadow_plot(result.evidence)
+    shown = {
+        key: value for key, value in result.evidence.items() if not (plot and key == "verdict")
+    }
     return GateView(
         result=result,
         title=title(result.gate_id),
         purpose=purpose(result.gate_id),
-        tables=tuple(evidence_tables(result.evidence)),
-        plot=shadow_plot(result.evidence),
+        tables=tuple(evidence_tables(shown)),
+        plot=plot,
     )
 
 
@@ -99,11 +151,17 @@ def _is_group(value: Any) -> bool:
     )
 
 
-def _cell(value: Any) -> Any:
-    """None, booleans and numbers stay what they are; groups become compact JSON."""
+def _cell(value: Any) -> Cell:
+    """Groups inside a table become compact JSON, and what is empty counts as missing."""
+    if isinstance(value, bool):
+        return Cell("yes" if value else "no", "text")
+    if isinstance(value, int | float):
+        return Cell(value, "number")
+    if not value:
+        return Cell(None, "missing")
     if _is_group(value):
-        return json.dumps(value, ensure_ascii=False) if value else None
-    return value
+        return Cell(json.dumps(value, ensure_ascii=False), "text")
+    return Cell(value, "hash" if _HASH.fullmatch(str(value)) else "text")
 
 
 def words(name: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from django.urls import reverse
+
 from registry.models import RegistryEntry
 
 WIDTH, HEIGHT, GAP = 168, 64, 28
@@ -94,7 +96,12 @@ def _chain(entry: RegistryEntry) -> Iterable[Node]:
     dataset = run.dataset if run else None
     selection = run.selection if run else None
     yield (
-        Node("Data set", dataset.name, f"{dataset.row_count:,} rows · {dataset.digest[:8]}")
+        Node(
+            "Data set",
+            dataset.name,
+            f"{dataset.row_count:,} rows · {dataset.digest[:8]}",
+            reverse("training:dataset", args=[dataset.pk]),
+        )
         if dataset
         else _missing("Data set", "not recorded")
     )

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from e2i_site.core.partials import render_page
 from registry import queries
-from registry.choices import Stage
+from registry.choices import ALIASED_STAGES, Stage
 from registry.filters import ModelFilter
 from registry.models import RegisteredModel, RegistryEntry
+from registry.views.events import stage_events
 from registry.views.lineage import lineage
 
 MODELS_A_PAGE = 50
@@ -46,22 +50,26 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     newest = getattr(found, "newest_version", None) or 0
     up_to = _number(request.GET.get("before"), newest + 1) - 1
     entries = queries.entries_of(found, up_to=up_to)
-    row = queries.model_rows([found])[0]
+    history = queries.stage_history(model_name=name)
     shown = _in_focus(entries, request.GET.get("version"))
     lowest = up_to - queries.VERSIONS_A_PAGE + 1
     context = {
         "model": found,
-        "row": row,
+        "row": queries.model_row(found, entries, history),
         "track": _track(entries),
         "entries": [entry for entry in entries if entry.model_version <= up_to],
         "older": lowest if lowest > 1 else None,
         "is_first_page": up_to >= newest,
-        "history": queries.stage_history(model_name=name, limit=50),
+        "history": stage_events(history[:30], with_version=True),
         "findings": queries.findings_about(model=found, entries=entries),
         "focus": shown,
         "lineage": lineage(shown) if shown else None,
         "serving": _serving(entries),
         "mlflow_url": mlflow_url(name),
+        "trail_url": trail_url(found.trail_scope),
+        "governed": [stage.value for stage in ALIASED_STAGES],
+        "load_uri": f"models:/{name}@production",
+        "load_note": "loads whatever is in production at that moment.",
     }
     return render_page(request, "registry/model.html", context)
 
@@ -91,12 +99,29 @@ def _in_focus(entries: list[RegistryEntry], wanted: str | None) -> RegistryEntry
     return next(iter(production or entries), None)
 
 
-def _serving(entries: list[RegistryEntry]) -> list[object]:
-    """Deployments that serve or shadow now, by environment."""
+@dataclass(frozen=True)
+class Serving:
+    """A version behind an endpoint."""
+
+    entry: RegistryEntry
+    deployment: Any
+
+    @property
+    def error_percent(self) -> str:
+        return f"{100 * self.deployment.error_rate:.3g}"
+
+
+def _serving(entries: list[RegistryEntry]) -> list[Serving]:
+    """What the gateway holds now, production before other environments."""
     live = [
-        deployment
+        Serving(entry, deployment)
         for entry in entries
         for deployment in entry.deployments.all()
         if deployment.status in ("active", "deploying", "draining")
     ]
-    return sorted(live, key=lambda each: (each.environment, each.strategy, -each.pk))
+    return sorted(live, key=lambda each: (each.deployment.environment, -each.deployment.pk))
+
+
+def trail_url(scope: str) -> str:
+    """Everything the trail holds about a model."""
+    return f"{reverse('trail:home')}?{urlencode({'scope': scope})}"

@@ -61,10 +61,12 @@ def policy(request: HttpRequest, name: str, version: int) -> HttpResponse:
         PromotionPolicy.objects.select_related("published_by"), name=name, version=version
     )
     siblings = PromotionPolicy.objects.filter(name=name).values_list("version", flat=True)
+    versions = sorted(siblings, reverse=True)
     context = {
         "policy": found,
         "stages": list(rules_in_words(found)),
-        "versions": list(siblings),
+        "versions": versions,
+        "newest": max(versions),
         "governed": RegisteredModel.objects.filter(policy_name=name).order_by("name")[:50],
     }
     return render_page(request, "registry/policy.html", context)

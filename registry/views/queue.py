@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
@@ -13,15 +15,40 @@ from django.views.decorators.http import require_safe
 from e2i_site.core.http import csv_response
 from e2i_site.core.partials import render_page
 from registry import queries
-from registry.filters import search_promotions
+from registry.filters import TOKENS, search_promotions
 from registry.gates.evaluate import worst
 from registry.models import Promotion
 from registry.queries import TABS, Queue
+from registry.views.gates import Mark, marks
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 ROWS_A_PAGE = 50
+
+
+@dataclass(frozen=True)
+class Tab:
+    """A tab as a link that keeps the search."""
+
+    key: str
+    count: int
+    line: str
+    current: bool
+
+    @property
+    def label(self) -> str:
+        return TABS[self.key]
+
+    @property
+    def href(self) -> str:
+        return "?" + urlencode({"tab": self.key, **({"q": self.line} if self.line else {})})
+
+
+@dataclass(frozen=True)
+class Row:
+    promotion: Promotion
+    marks: list[Mark]
 
 
 @login_required
@@ -30,15 +57,20 @@ def promotions(request: HttpRequest) -> HttpResponse:
     """Promotions that fit the search, in the tab of the URL."""
     queue, line, errors = _queue(request)
     tab = _tab(request, queue, line)
-    page = Paginator(queue.rows(tab), ROWS_A_PAGE).get_page(request.GET.get("page"))
+    paginator = Paginator(queue.rows(tab), ROWS_A_PAGE)
+    paginator.count = queue.counts[tab]
+    page = paginator.get_page(request.GET.get("page"))
     page.object_list = list(queries.with_marks(page.object_list))
     context = {
-        "tabs": [(key, label, queue.counts[key]) for key, label in TABS.items()],
+        "tabs": [Tab(key, queue.counts[key], line, key == tab) for key in TABS],
         "tab": tab,
+        "asked_tab": request.GET.get("tab", ""),
         "q": line,
         "errors": errors,
         "page": page,
-        "promotions": page.object_list,
+        "rows": [Row(promotion, marks(promotion)) for promotion in page.object_list],
+        "export_query": urlencode({"tab": tab, "q": line}),
+        "tokens": TOKENS,
     }
     return render_page(request, "registry/promotions.html", context)
 

@@ -19,6 +19,8 @@ from registry.gates.evaluate import champion_of, measure
 from registry.models import Promotion, PromotionPolicy, RegisteredModel, RegistryEntry
 from registry.policies import may_request
 from registry.views.gates import GateView, gate_view
+from registry.views.moves import moves
+from registry.views.policies import approvals_in_words
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -81,8 +83,13 @@ def _form(
         "policy": policy,
         "rules": policy.for_stage(stage) if policy else None,
         "decision": may_request(user, entry, stage),
+        "moves": moves(user, entry, stage),
         "gates": _dry_run(entry, stage, policy),
     }
+    if context["rules"]:
+        context["approvals"] = approvals_in_words(context["rules"].get("approvals") or {})
+    else:
+        context["no_gates"] = "There are no rules, so there are no gates."
     return render_page(request, TEMPLATE, context, status=status)
 
 

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_http_methods, require_POST
 
+from e2i_site.core.decision import Decision
 from e2i_site.core.errors import Conflict, InvalidInput, Refused
 from e2i_site.core.http import go_to
 from e2i_site.core.partials import render_page
@@ -21,14 +22,16 @@ from registry import queries
 from registry.actions.refresh_gates import refresh_gates
 from registry.actions.review_promotion import review_promotion
 from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_promotion
-from registry.choices import PromotionState, ReviewDecision
-from registry.comparison import Comparison, compare
+from registry.choices import UNDECIDED, PromotionState, ReviewDecision
+from registry.comparison import Comparison, MetricRow, compare
 from registry.forms import DecisionForm
 from registry.headline import Headline, counting, headline
 from registry.models import Promotion, Review
 from registry.policies import approval_rules, may_review
 from registry.views.changes import changes_since, snapshot
-from registry.views.gates import GateView, gate_views
+from registry.views.events import Event, discussion, trail_events
+from registry.views.forest import Forest, with_forests
+from registry.views.gates import GateView, gate_views, words
 from registry.views.options import Option, options
 
 if TYPE_CHECKING:
@@ -43,6 +46,24 @@ _DONE = {
     DecisionForm.WITHDRAW: "The request is withdrawn.",
     DecisionForm.RESUBMIT: "Back in review, with your answer.",
 }
+
+
+_JOB_TITLES = {
+    "registry.carry_stage": "Aliases and tags in MLflow",
+    "registry.fingerprint": "Digest of the model's files",
+}
+
+
+@dataclass(frozen=True)
+class JobView:
+    """A piece of background work with words for it."""
+
+    row: Job
+
+    @property
+    def title(self) -> str:
+        known = _JOB_TITLES.get(self.row.kind)
+        return known or words(self.row.kind.rpartition(".")[2])
 
 
 @dataclass
@@ -62,11 +83,50 @@ class ReviewPage:
 
     @cached_property
     def jobs(self) -> list[Job]:
-        return queries.jobs_of(self.promotion)
+        return queries.jobs_of(self.promotion, {each.endpoint_name for each in self.deployments})
 
     @cached_property
     def trail(self) -> list[TrailEntry]:
         return queries.trail_of(self.promotion)
+
+    @property
+    def discussion(self) -> list[Event]:
+        return discussion(self.promotion, self.reviews)
+
+    @property
+    def history(self) -> list[Event]:
+        return trail_events(self.trail)
+
+    @property
+    def metrics(self) -> list[tuple[MetricRow, Forest | None]]:
+        return with_forests(self.comparison)
+
+    @property
+    def primary(self) -> MetricRow | None:
+        """The metric that decides, where the version was measured on it."""
+        rows = self.comparison.metrics
+        return rows[0] if rows and rows[0].candidate else None
+
+    @property
+    def job_views(self) -> list[JobView]:
+        return [JobView(job) for job in self.jobs]
+
+    @property
+    def gates_passed(self) -> int:
+        return sum(gate.passed for gate in self.gates)
+
+    @property
+    def may_refresh(self) -> Decision:
+        return may_review(self.user, self.promotion, ReviewDecision.COMMENT)
+
+    @property
+    def can_refresh(self) -> bool:
+        """Decided promotions keep the evidence they were decided on."""
+        return self.promotion.state in UNDECIDED
+
+    @property
+    def may_do_anything(self) -> bool:
+        return any(option.decision for option in self.options)
 
     @cached_property
     def deployments(self) -> list[Any]:
@@ -121,9 +181,11 @@ def promotion(request: HttpRequest, pk: int) -> HttpResponse:
         return _decide(request, pk)
     page = _page(request, pk)
     form = DecisionForm(initial={"revision": page.promotion.revision, "seen": page.seen})
+    present = str(page.promotion.revision)
     seen = request.GET.get("revision", "")
-    outdated = seen.isdigit() and int(seen) != page.promotion.revision
-    return _render(request, page, form, outdated=outdated)
+    seen = seen if seen.isdecimal() else present
+    outdated = seen != present
+    return _render(request, page, form, outdated=outdated, seen_revision=seen)
 
 
 @login_required
@@ -194,5 +256,11 @@ def _conflict(request: HttpRequest, pk: int, form: DecisionForm, error: Conflict
 def _render(
     request: HttpRequest, page: ReviewPage, form: DecisionForm, *, status: int = 200, **extra: Any
 ) -> HttpResponse:
-    context = {"page": page, "promotion": page.promotion, "form": form, **extra}
+    context = {
+        "page": page,
+        "promotion": page.promotion,
+        "form": form,
+        "seen_revision": page.promotion.revision,
+        **extra,
+    }
     return render_page(request, TEMPLATE, context, partials=("live",), status=status)

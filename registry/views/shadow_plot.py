@@ -30,6 +30,18 @@ class Bar:
     certainty: float | None = None
     certainty_length: int = 0
 
+    @property
+    def measured_words(self) -> str:
+        return "not measured" if self.measured is None else _words(self.measured, self.unit)
+
+    @property
+    def limit_words(self) -> str:
+        return f"{'≥' if self.least else '<'} {_words(self.limit, self.unit)}"
+
+    @property
+    def certainty_words(self) -> str:
+        return "" if self.certainty is None else f"{self.certainty:.0%}"
+
 
 @dataclass(frozen=True)
 class ShadowPlot:
@@ -70,6 +82,13 @@ def _bar(criterion: Mapping[str, Any], threshold: float | None) -> Bar:
         certainty=certainty,
         certainty_length=round((certainty or 0.0) * WIDTH),
     )
+
+
+def _words(value: float, unit: str) -> str:
+    if unit == "share":
+        return f"{100 * value:.3g} %"
+    number = f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3g}"
+    return f"{number} {unit}".strip()
 
 
 def _certainty(log_evidence: float | None, threshold: float | None) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
@@ -10,12 +11,15 @@ from django.views.decorators.http import require_safe
 
 from e2i_site.core.partials import render_page
 from registry import queries
-from registry.choices import ALLOWED_PROMOTIONS
-from registry.comparison import compare, metric_rows
-from registry.models import RegisteredModel
-from registry.policies import may_request
+from registry.comparison import columns, compare
+from registry.models import Promotion, RegisteredModel, RegistryEntry
+from registry.views.events import stage_events
+from registry.views.forest import with_forests
+from registry.views.gates import marks
 from registry.views.lineage import lineage
 from registry.views.models import mlflow_url
+from registry.views.moves import moves
+from registry.views.queue import Row
 
 
 @login_required
@@ -23,19 +27,24 @@ from registry.views.models import mlflow_url
 def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Facts, signature, metrics, promotions and deployments of one version."""
     entry = get_object_or_404(queries.version(name, number).prefetch_related("deployments"))
+    alone = compare(entry, None)
     context = {
         "entry": entry,
         "model": entry.model,
-        "metrics": list(metric_rows(entry.training_run, None)),
-        "promotions": queries.with_marks(queries.light(entry.promotions.all()))[:20],
-        "history": entry.stage_changes.select_related("actor", "promotion")[:50],
+        "comparison": alone,
+        "metrics": with_forests(alone),
+        "rows": [Row(each, marks(each)) for each in _promotions(entry)],
+        "history": stage_events(
+            entry.stage_changes.select_related("entry", "actor")[:50], with_version=False
+        ),
         "findings": queries.findings_about(model=None, entries=[entry]),
         "lineage": lineage(entry),
-        "moves": [
-            (stage, may_request(request.user, entry, stage))  # type: ignore[arg-type]
-            for stage in ALLOWED_PROMOTIONS[entry.stage]
-        ],
+        "moves": moves(request.user, entry),  # type: ignore[arg-type]
+        "columns": columns(entry).items(),
+        "quality": getattr(entry.training_run, "data_quality", None),
         "mlflow_url": mlflow_url(name, number),
+        "load_uri": f"models:/{name}/{number}",
+        "load_note": "loads exactly this version.",
     }
     return render_page(request, "registry/version.html", context)
 
@@ -57,12 +66,18 @@ def compare_two(request: HttpRequest, name: str) -> HttpResponse:
     found = queries.versions_for_comparison(name, {int(a), int(b)})
     if int(a) not in found or int(b) not in found:
         raise Http404(f"{name} has no version {a} or no version {b}.")
+    comparison = compare(found[int(b)], found[int(a)])
     context = {
         "model": model,
         "numbers": numbers,
         "a": int(a),
         "b": int(b),
-        "comparison": compare(found[int(b)], found[int(a)]),
+        "comparison": comparison,
+        "metrics": with_forests(comparison),
         "everything": request.GET.get("all") == "1",
     }
     return render_page(request, "registry/compare.html", context)
+
+
+def _promotions(entry: RegistryEntry) -> QuerySet[Promotion]:
+    return queries.with_marks(queries.light(entry.promotions.order_by("-id")))[:20]

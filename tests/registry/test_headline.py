@@ -20,17 +20,25 @@ def _says(promotion: Promotion) -> tuple[str, str]:
 
 def test_ready_names_whose_approval_is_missing() -> None:
     tone, sentence = _says(PromotionFactory(gates=["pass", "pass"]))
-    assert tone == "ok"
+    assert tone == "good"
     assert sentence == "All 2 gates passed; it needs 1 approval by reviewer or approver."
 
 
 @pytest.mark.parametrize(
     ("outcomes", "tone", "start"),
     [
-        (["pass", "fail"], "bad", "1 of 2 gates failed."),
-        (["pass", "inconclusive"], "wait", "1 of 2 gates is inconclusive."),
-        (["inconclusive", "inconclusive", "pass"], "wait", "2 of 3 gates are inconclusive."),
-        (["inconclusive", "fail", "error"], "bad", "1 of 3 gates could not be evaluated."),
+        (["pass", "fail"], "bad", "Not ready: 1 of 2 gates failed."),
+        (["pass", "inconclusive"], "warn", "Not ready: 1 of 2 gates is inconclusive."),
+        (
+            ["inconclusive", "inconclusive", "pass"],
+            "warn",
+            "Not ready: 2 of 3 gates are inconclusive.",
+        ),
+        (
+            ["inconclusive", "fail", "error"],
+            "bad",
+            "Not ready: 1 of 3 gates could not be evaluated.",
+        ),
     ],
 )
 def test_not_ready_names_the_worst_gate(outcomes: list[str], tone: str, start: str) -> None:
@@ -41,7 +49,7 @@ def test_not_ready_names_the_worst_gate(outcomes: list[str], tone: str, start: s
 
 def test_gates_that_never_ran_are_not_passed() -> None:
     tone, sentence = _says(PromotionFactory(gates_evaluated_at=None))
-    assert (tone, sentence) == ("wait", "Its gates have not been evaluated yet.")
+    assert (tone, sentence) == ("info", "Its gates have not been evaluated yet.")
 
 
 def test_every_decided_state_has_its_sentence() -> None:
@@ -59,7 +67,9 @@ def test_requested_changes_quote_the_last_request() -> None:
         reason="Show the calibration.",
         reviewer=UserFactory(username="ana"),
     )
-    assert _says(promotion)[1] == "ana asked: Show the calibration. bo has to answer."
+    said = headline(promotion, [], promotion.reviews.all())
+    assert said.sentence == "Changes are requested; bo has to answer."
+    assert said.detail == "ana: Show the calibration."
 
 
 def test_only_approvals_of_the_present_evidence_count() -> None:

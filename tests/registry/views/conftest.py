@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import Client
 
+from e2i_site import status
 from registry.actions.request_promotion import request_promotion
 from registry.choices import Stage
 from registry.models import Promotion, RegisteredModel
@@ -22,6 +24,12 @@ SESSION = 2
 @pytest.fixture(autouse=True)
 def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
+
+
+@pytest.fixture
+def counting(db: None) -> None:
+    """The state of the site is read beforehand: it is kept for seconds, not read by each page."""
+    cache.set(status.CACHE_KEY, status.site_status(), 60)
 
 
 @pytest.fixture

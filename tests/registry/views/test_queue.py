@@ -25,7 +25,7 @@ URL = "/registry/promotions/"
 
 
 def _shown(response: Any) -> set[int]:
-    return {promotion.pk for promotion in response.context["promotions"]}
+    return {row.promotion.pk for row in response.context["rows"]}
 
 
 def test_anonymous_people_are_sent_to_the_login(client: Client) -> None:
@@ -151,7 +151,7 @@ def test_an_export_of_a_wrong_search_is_refused(browser: Browser, approver: User
 
 @pytest.mark.parametrize("tab", ["needs-me", "all"])
 def test_queries_do_not_grow(
-    browser: Browser, approver: User, tab: str, django_assert_num_queries: Any
+    browser: Browser, approver: User, tab: str, counting: None, django_assert_num_queries: Any
 ) -> None:
     client = browser(approver)
     for _ in range(2):

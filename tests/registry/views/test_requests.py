@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +33,7 @@ def _url(entry: RegistryEntry, to: str = "staging") -> str:
 
 
 def _text(response: Any) -> str:
-    return re.sub(r"\s+", " ", response.content.decode())
+    return re.sub(r"\s+", " ", html.unescape(response.content.decode()))
 
 
 def test_anonymous_people_are_sent_to_the_login(client: Client, entry: RegistryEntry) -> None:
@@ -127,7 +128,11 @@ def test_without_a_version_one_is_chosen_first(
 
 
 def test_queries(
-    browser: Browser, requester: User, entry: RegistryEntry, django_assert_num_queries: Any
+    browser: Browser,
+    requester: User,
+    entry: RegistryEntry,
+    counting: None,
+    django_assert_num_queries: Any,
 ) -> None:
     client = browser(requester)
     with django_assert_num_queries(SESSION + 1 + 3):

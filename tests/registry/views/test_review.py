@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Callable
@@ -28,13 +29,11 @@ Browser = Callable[[User], Client]
 
 
 def _text(response: Any) -> str:
-    return re.sub(r"\s+", " ", response.content.decode())
+    return re.sub(r"\s+", " ", html.unescape(response.content.decode()))
 
 
 def _hidden(response: Any, name: str) -> str:
     """The value of a hidden field as the browser would send it back."""
-    import html
-
     tag = re.search(rf'<input[^>]*name="{name}"[^>]*>', response.content.decode())
     assert tag, f"no field {name}"
     value = re.search(r'value="([^"]*)"', tag[0])
@@ -295,16 +294,16 @@ def test_what_people_typed_is_escaped(
     browser: Browser, decide: Decide, approver: User, promotion: Promotion
 ) -> None:
     decide(promotion, approver, "comment", reason="<script>alert(1)</script>")
-    html = browser(approver).get(promotion.get_absolute_url()).content.decode()
-    assert "<script>alert(1)" not in html
-    assert "&lt;script&gt;alert(1)" in html
+    markup = browser(approver).get(promotion.get_absolute_url()).content.decode()
+    assert "<script>alert(1)" not in markup
+    assert "&lt;script&gt;alert(1)" in markup
 
 
 def test_no_inline_style_or_script(browser: Browser, approver: User, promotion: Promotion) -> None:
-    html = browser(approver).get(promotion.get_absolute_url()).content.decode()
-    assert not re.search(r"<[^>]+\sstyle=", html)
-    assert not re.search(r"<[^>]+\son\w+=", html)
-    for script in re.findall(r"<script[^>]*>", html):
+    markup = browser(approver).get(promotion.get_absolute_url()).content.decode()
+    assert not re.search(r"<[^>]+\sstyle=", markup)
+    assert not re.search(r"<[^>]+\son\w+=", markup)
+    for script in re.findall(r"<script[^>]*>", markup):
         assert "src=" in script or "application/json" in script
 
 
@@ -393,6 +392,7 @@ def test_queries(
     approver: User,
     promotion: Promotion,
     decide: Decide,
+    counting: None,
     django_assert_num_queries: Any,
 ) -> None:
     for number in range(3):

@@ -1,0 +1,114 @@
+"""What happened to a promotion or a version, as entries of a time line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.urls import NoReverseMatch, reverse
+
+from e2i_site.core.statuses import look
+from e2i_site.trail.events import label
+from e2i_site.trail.models import TrailEntry
+from registry.choices import StageCause
+from registry.models import Promotion, Review, StageChange
+
+
+@dataclass(frozen=True)
+class Event:
+    """One entry of a time line, in the form that the `timeline` component takes."""
+
+    at: datetime
+    title: str
+    actor: str = ""
+    text: str = ""
+    icon: str = ""
+    tone: str = ""
+    href: str = ""
+
+
+def discussion(promotion: Promotion, reviews: Iterable[Review]) -> list[Event]:
+    """The request and everything said about it, oldest first."""
+    asked = Event(
+        promotion.created_at,
+        f"asked to move {promotion.entry} to {promotion.to_stage}",
+        promotion.requester.get_username(),
+        promotion.reason,
+        "git-pull-request",
+        "info",
+    )
+    return [asked, *(_review(review) for review in reviews)]
+
+
+def _review(review: Review) -> Event:
+    seen = look(review.decision)
+    words = {"comment": "commented"}.get(review.decision, seen.label.lower())
+    title = f"{words} on revision {review.revision}"
+    tone = seen.tone
+    if review.void_reason:
+        title, tone = f"{title}; it counts no more: {review.void_reason}", "quiet"
+    actor = review.reviewer.get_username()
+    return Event(review.created_at, title, actor, review.reason, seen.icon, tone)
+
+
+_TRAIL_LOOKS = {
+    "requested": "open",
+    "reviewed": "comment",
+    "approved": "approved",
+    "rejected": "rejected",
+    "withdrawn": "withdrawn",
+    "superseded": "superseded",
+    "applied": "applied",
+    "failed": "failed",
+    "approvals_voided": "interrupted",
+}
+
+
+def trail_events(entries: Iterable[TrailEntry]) -> list[Event]:
+    """Entries of the trail, newest first, each with its permalink."""
+    return [_trail(entry) for entry in sorted(entries, key=lambda entry: -entry.pk)]
+
+
+def _trail(entry: TrailEntry) -> Event:
+    seen = look(_TRAIL_LOOKS.get(entry.event.rpartition(".")[2], ""))
+    words = label(entry.event)
+    return Event(
+        entry.at,
+        words[:1].lower() + words[1:],
+        entry.actor_name,
+        entry.reason,
+        seen.icon,
+        seen.tone,
+        trail_url(entry),
+    )
+
+
+def trail_url(entry: TrailEntry) -> str:
+    """The permalink of an entry."""
+    try:
+        return reverse("trail:entry", args=[entry.pk])
+    except NoReverseMatch:
+        return ""
+
+
+def stage_events(changes: Iterable[StageChange], *, with_version: bool) -> list[Event]:
+    """Stage changes, newest first."""
+    return [_stage(change, with_version) for change in changes]
+
+
+def _stage(change: StageChange, with_version: bool) -> Event:
+    seen = look(change.to_stage)
+    which = f"v{change.entry.model_version}: " if with_version else ""
+    came = f"{change.get_from_stage_display()} → " if change.from_stage else ""
+    cause = StageCause(change.cause).label.lower()
+    href = reverse("registry:promotion", args=[change.promotion_id]) if change.promotion_id else ""
+    return Event(
+        change.at,
+        f"{which}{came}{change.get_to_stage_display()} ({cause})",
+        change.actor.get_username() if change.actor else "",
+        change.reason,
+        seen.icon,
+        seen.tone,
+        href,
+    )
