@@ -15,7 +15,7 @@ urlpatterns = [
     path("training/", include("training.urls")),
     path("registry/", include("registry.urls")),
     path("deployments/", include("deployments.urls")),
-    # path("audit/", include("e2i_site.audit.urls")),
+    path("audit/", include("e2i_site.audit.urls")),
     path("trail/", include("e2i_site.trail.urls")),
     path("jobs/", include("e2i_site.jobs.urls")),
     path("admin/", admin.site.urls),

@@ -41,6 +41,9 @@ _SEVERITY = (
 )
 
 
+WORST_FIRST = tuple(reversed(_SEVERITY))
+
+
 def worst(outcomes: Iterable[str]) -> Outcome:
     """The worst of `outcomes`; not applicable when there is none."""
     ranks = [_SEVERITY.index(Outcome(outcome)) for outcome in outcomes]

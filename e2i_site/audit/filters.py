@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import django_filters
+from django import forms
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -10,6 +11,7 @@ from e2i_site.audit import plan
 from e2i_site.audit.choices import FindingStatus, Outcome, Priority, RunStatus
 from e2i_site.audit.models import AuditRun, Finding, SubjectResult
 
+SEARCH = forms.TextInput(attrs={"type": "search", "autocomplete": "off"})
 PHASES = [(each.number, f"{each.number} · {each.title}") for each in plan.PHASES]
 
 
@@ -23,7 +25,7 @@ class FindingFilter(django_filters.FilterSet):
     subject_kind = django_filters.CharFilter(label="Kind of subject")
     subject_key = django_filters.CharFilter(label="Key of the subject")
     regressed = django_filters.BooleanFilter(method="by_regressed", label="Came back")
-    text = django_filters.CharFilter(method="by_text", label="Text in subject or message")
+    text = django_filters.CharFilter(method="by_text", label="Text", widget=SEARCH)
 
     class Meta:
         model = Finding
@@ -71,7 +73,10 @@ class OutcomeFilter(django_filters.FilterSet):
     )
     check = django_filters.CharFilter(field_name="result__check_id", label="Check")
     text = django_filters.CharFilter(
-        field_name="subject_label", lookup_expr="icontains", label="Subject contains"
+        field_name="subject_label",
+        lookup_expr="icontains",
+        label="Subject contains",
+        widget=SEARCH,
     )
 
     class Meta:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -74,7 +74,7 @@ class Report:
 
     @property
     def outcomes(self) -> Counter[str]:
-        return Counter(item.status for phase in self.phases for item in phase.live)
+        return outcomes(self.phases)
 
     @property
     def subjects(self) -> int:
@@ -88,36 +88,12 @@ class Report:
     @property
     def is_clean(self) -> bool:
         """Everything that could be looked at passed, and nothing is open."""
-        allowed = {Outcome.PASS, Outcome.NOT_APPLICABLE}
-        return bool(self.outcomes[Outcome.PASS]) and not (
-            set(self.outcomes) - allowed or self.open_findings
-        )
+        return is_clean(self.phases, self.by_priority)
 
     @property
     def verdict(self) -> str:
         """The first sentence of the executive summary."""
-        if not self.subjects and not set(self.outcomes) & {Outcome.FAIL, Outcome.ERROR}:
-            return "Nothing has been established yet: no check has looked at anything."
-        if self.is_clean:
-            return "Clean: every check that had something to look at passed."
-        problems = []
-        if self.open_findings:
-            counts = ", ".join(f"{n} {p}" for p, n in self.by_priority.items() if n)
-            problems.append(f"{_count(len(self.open_findings), 'open finding')} ({counts})")
-        words = {
-            Outcome.ERROR: "in error",
-            Outcome.INCONCLUSIVE: "inconclusive",
-            state.NEVER_RAN: "never run",
-        }
-        problems += [
-            f"{_count(self.outcomes[status], 'item')} {word}"
-            for status, word in words.items()
-            if self.outcomes[status]
-        ]
-        failing = self.outcomes[Outcome.FAIL]
-        if failing and not self.open_findings:
-            problems.append(f"{_count(failing, 'item')} failing under a waiver")
-        return f"Not clean: {', '.join(problems)}."
+        return verdict(self.phases, self.by_priority)
 
     @property
     def summary(self) -> str:
@@ -166,6 +142,44 @@ class Report:
             "resolved": [_finding_dict(each) for each in self.resolved],
             "open_findings": self.by_priority,
         }
+
+
+def outcomes(phases: Iterable[PhaseState]) -> Counter[str]:
+    """How many live items of the plan have which outcome."""
+    return Counter(item.status for phase in phases for item in phase.live)
+
+
+def is_clean(phases: Sequence[PhaseState], open_findings: Mapping[str, int]) -> bool:
+    """Something was looked at, all of it passed, and nothing is open."""
+    counted = outcomes(phases)
+    others = set(counted) - {Outcome.PASS, Outcome.NOT_APPLICABLE}
+    return bool(counted[Outcome.PASS]) and not others and not any(open_findings.values())
+
+
+def verdict(phases: Sequence[PhaseState], open_findings: Mapping[str, int]) -> str:
+    """One sentence: is the audit clean, and if not, why not."""
+    counted = outcomes(phases)
+    if not any(phase.subjects for phase in phases) and not counted[Outcome.ERROR]:
+        return "Nothing has been established yet: no check has looked at anything."
+    if is_clean(phases, open_findings):
+        return "Clean: every check that had something to look at passed."
+    problems = []
+    if total := sum(open_findings.values()):
+        counts = ", ".join(f"{n} {priority}" for priority, n in open_findings.items() if n)
+        problems.append(f"{_count(total, 'open finding')} ({counts})")
+    elif counted[Outcome.FAIL]:
+        problems.append(f"{_count(counted[Outcome.FAIL], 'item')} failing under a waiver")
+    words = {
+        Outcome.ERROR: "in error",
+        Outcome.INCONCLUSIVE: "inconclusive",
+        state.NEVER_RAN: "never run",
+    }
+    problems += [
+        f"{_count(counted[status], 'item')} {word}"
+        for status, word in words.items()
+        if counted[status]
+    ]
+    return f"Not clean: {', '.join(problems)}."
 
 
 def build(run: AuditRun | None = None) -> Report:

@@ -66,6 +66,15 @@ class ItemState:
         return str(LABELS[self.status])
 
     @property
+    def observed(self) -> str:
+        """How much was seen, in a few words; empty when there is nothing to count."""
+        results = [each.result for each in self.checks if each.result and each.result.subjects]
+        if not results:
+            return ""
+        passed = sum(each.passed for each in results)
+        return f"{passed} of {sum(each.subjects for each in results)} passed"
+
+    @property
     def is_done(self) -> bool:
         """Established and good. Nothing to look at yet is not done."""
         return self.status == Outcome.PASS

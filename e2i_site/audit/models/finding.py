@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
+from django.utils import timezone
 
 from e2i_site.audit.choices import FindingStatus, Priority, WaiverEnd
 
@@ -122,6 +123,11 @@ class Finding(models.Model):
         if self.status == FindingStatus.WAIVED and self.waived_until and self.waived_until <= now:
             return FindingStatus.OPEN
         return FindingStatus(self.status)
+
+    @property
+    def shown_status(self) -> FindingStatus:
+        """The status as of now, for lists."""
+        return self.status_at(timezone.now())
 
     @property
     def is_regressed(self) -> bool:

@@ -10,7 +10,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
 
-from e2i_site.audit.choices import Outcome, Priority, RunStatus
+from e2i_site.audit.choices import WORST_FIRST, Outcome, Priority, RunStatus
 
 # An audit that shows no sign of life for this long was left by a process that died.
 SILENT_AFTER = timedelta(minutes=30)
@@ -94,6 +94,10 @@ class AuditRun(models.Model):
     def is_finished(self) -> bool:
         return self.status in (RunStatus.FINISHED, RunStatus.ABANDONED)
 
+    def is_silent(self, now: datetime) -> bool:
+        """True when nothing was heard of it for so long that its process must have died."""
+        return not self.is_finished and now - self.beat_at > SILENT_AFTER
+
     @property
     def is_full(self) -> bool:
         return self.phase is None and not self.check_id
@@ -110,6 +114,12 @@ class AuditRun(models.Model):
         if self.started_at is None or self.finished_at is None:
             return None
         return (self.finished_at - self.started_at).total_seconds()
+
+    @property
+    def outcome_counts(self) -> list[tuple[str, int]]:
+        """(outcome, checks that had it), the worst first, without those that nothing had."""
+        counts = self.counts.get("checks", {})
+        return [(each.value, counts[each]) for each in WORST_FIRST if counts.get(each)]
 
     def open_findings(self, priority: str) -> int:
         """Findings of this priority that were open when the run ended."""
