@@ -7,7 +7,6 @@ import warnings
 
 from celery import Celery
 from celery.platforms import SecurityWarning
-from kombu.transport import sqlalchemy as embedded
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "e2i_site.settings")
 # Being root matters where messages are unpickled; ours are JSON.
@@ -16,17 +15,15 @@ warnings.filterwarnings("ignore", category=SecurityWarning)
 app = Celery("e2i")
 app.config_from_object("e2i_site.celeryconfig")
 app.autodiscover_tasks()
-# The embedded transport reads its polling interval from the class, not from its options.
-embedded.Transport.polling_interval = 0.2
 
 
 @app.task(name="broker.purge")
 def purge_delivered() -> None:
     """Delete delivered messages, which the embedded broker keeps; other brokers keep none."""
     with app.connection_for_write() as connection:
-        channel = connection.default_channel
-        if not isinstance(channel, embedded.Channel):
+        if connection.transport.driver_type != "sql":
             return
+        channel = connection.default_channel
         delivered = channel.session.query(channel.message_cls).filter_by(visible=False)
         delivered.delete(synchronize_session=False)
         channel.session.commit()

@@ -15,6 +15,11 @@ broker_url: str = settings.CELERY_BROKER_URL
 broker_connection_retry_on_startup = True
 broker_connection_timeout = 3
 broker_transport_options: dict[str, Any] = {}
+if broker_url.startswith("sqla"):
+    from kombu.transport import sqlalchemy as embedded
+
+    # It reads its polling interval from the class, not from its options.
+    embedded.Transport.polling_interval = 0.2
 if broker_url.startswith("sqla+sqlite"):
     broker_transport_options = {"connect_args": {"timeout": 20}}
 elif broker_url.startswith("redis"):
