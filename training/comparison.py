@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,20 @@ class Cell:
     high: float | None = None
     best: bool = False
 
+    @property
+    def change(self) -> str:
+        """The difference from the baseline, with its sign."""
+        return "" if self.delta is None else f"{self.delta:+.4g}".replace("-", "−")
+
+    @property
+    def words(self) -> str:
+        """A fact or parameter for people."""
+        if isinstance(self.value, float):
+            return f"{self.value:.6g}"
+        if isinstance(self.value, bool) or not isinstance(self.value, int):
+            return self.value if isinstance(self.value, str) else json.dumps(self.value)
+        return f"{self.value:,}"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -32,6 +47,7 @@ class Row:
     label: str
     cells: tuple[Cell, ...]
     direction: str = ""
+    is_number: bool = False
 
     @property
     def differs(self) -> bool:
@@ -48,6 +64,12 @@ class Comparison:
     facts: tuple[Row, ...]
     parameters: tuple[Row, ...]
     warnings: tuple[str, ...]
+
+    @property
+    def groups(self) -> list[tuple[str, tuple[Row, ...], bool]]:
+        """(title, rows, whether any of them differs) of each part of the table."""
+        parts = (("Metrics", self.metrics), ("Run", self.facts), ("Parameters", self.parameters))
+        return [(title, rows, any(row.differs for row in rows)) for title, rows in parts if rows]
 
     @property
     def hidden(self) -> int:
@@ -81,7 +103,7 @@ def _metric_rows(runs: Sequence[TrainingRun]) -> Iterable[Row]:
             _metric_cell(name, value, bound, found)
             for value, bound in zip(found, bounds, strict=True)
         )
-        yield Row(name, metrics.label(name), cells, metrics.direction(name))
+        yield Row(name, metrics.label(name), cells, metrics.direction(name), is_number=True)
 
 
 def _metric_cell(

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce
 from training import metrics
 from training.choices import UNFINISHED_RUN, RunRole, RunSource, RunStatus
 from training.models import Experiment, PipelineNode, Selection, TrainingRun
+from training.steps import words
 
 CRITERION_LABELS = {
     "minimum_auc": "ROC AUC",
@@ -66,8 +67,40 @@ class ExperimentSummary:
     def met(self) -> int:
         return sum(criterion.met is True for criterion in self.criteria)
 
+    @property
+    def verdict_words(self) -> str:
+        return f"{self.met} of {len(self.criteria)} met"
 
-def experiment_summaries(experiments: QuerySet[Experiment]) -> list[ExperimentSummary]:
+
+# Columns that a list of runs never shows and that can be long.
+_LONG = (
+    "evaluation",
+    "params",
+    "tags",
+    "hyperparameters",
+    "feature_names",
+    "error_message",
+    "request",
+)
+
+
+def runs_for_list() -> QuerySet[TrainingRun]:
+    """Runs that people look for, with what a row shows, without what it does not."""
+    return (
+        TrainingRun.objects.for_people()
+        .select_related("experiment", "created_by", "registry_entry")
+        .defer(*_LONG, "registry_entry__signature", "registry_entry__hyperparameters")
+    )
+
+
+def person(run: TrainingRun) -> str:
+    """Who started it: our user, else the name that MLflow has; empty when nobody is known."""
+    return run.created_by.get_username() if run.created_by else run.user_name
+
+
+def experiment_summaries(
+    experiments: QuerySet[Experiment], *, limit: int | None = None
+) -> list[ExperimentSummary]:
     """Experiments with counts and best runs, the most recently active first; two queries."""
     runs = TrainingRun.objects.for_people().filter(experiment=OuterRef("pk"))
     found = list(
@@ -83,7 +116,7 @@ def experiment_summaries(experiments: QuerySet[Experiment]) -> list[ExperimentSu
                 F("created_at"),
             ),
         )
-        .order_by("-last_activity")
+        .order_by("-last_activity")[:limit]
     )
     best = TrainingRun.objects.in_bulk([each.best_run for each in found if each.best_run])
     return [
@@ -159,6 +192,10 @@ class Step:
     @property
     def state(self) -> str:
         return self.node.outcome if self.node else "waiting"
+
+    @property
+    def words(self) -> str:
+        return words(self.name)
 
 
 @dataclass(frozen=True)
