@@ -43,3 +43,16 @@ def refresh_promotions(job: JobContext) -> dict[str, Any]:
         refresh_gates(promotion=promotion)
         job.progress("Evaluating gates", count)
     return {"promotions": undecided.count()}
+
+
+@handler("mlflow.sync", lease=120)
+def sync_mlflow(job: JobContext) -> dict[str, Any]:
+    """Mirror MLflow; payload {"full": true} reads every run again."""
+    from registry.sync import SyncBusy, sync
+
+    try:
+        return sync(full=bool(job.payload.get("full")), progress=job.progress).as_dict()
+    except SyncBusy as error:
+        raise Wait(str(error), seconds=2) from error
+    except Unreachable as error:
+        raise Wait(f"Waits for MLflow: {error}", seconds=10) from error

@@ -13,9 +13,15 @@ Json = dict[str, Any]
 
 
 def moment(milliseconds: Any) -> datetime | None:
-    """A time from MLflow's milliseconds since 1970; 0 and nothing are None."""
+    """A time from MLflow's milliseconds since 1970; 0, nothing and what is no date are None.
+
+    Clients choose start times freely, so MLflow holds whatever they sent.
+    """
     value = int(milliseconds or 0)
-    return datetime.fromtimestamp(value / 1000, UTC) if value else None
+    try:
+        return datetime.fromtimestamp(value / 1000, UTC) if value else None
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def number(value: Any) -> float:
@@ -27,8 +33,8 @@ def number(value: Any) -> float:
 
 
 def pairs(items: list[Json] | None) -> dict[str, str]:
-    """`[{key, value}]` as a dict. A value may be left out by MLflow when it is empty."""
-    return {item["key"]: item.get("value", "") for item in items or []}
+    """`[{key, value}]` as a dict. MLflow leaves out empty values; no database keeps NUL."""
+    return {item["key"]: item.get("value", "").replace("\0", "") for item in items or []}
 
 
 @dataclass(frozen=True)
