@@ -115,17 +115,18 @@ def _choose_path(pyfunc: Any, signature: Signature, example: bytes | None) -> tu
             return pyfunc.predict(given.data, params=given.params)
         return pyfunc.predict(given.data)
 
-    inner = getattr(pyfunc, "_model_impl", None)
+    # The function that MLflow's own `predict` ends in; the model names it in MLmodel.
+    inner = getattr(pyfunc, "_predict_fn", None)
     if example is None or inner is None or not signature.plain or signature.takes_params:
         return careful, False
 
     def quick(given: protocol.ModelInput) -> Any:
-        return inner.predict(given.data) if given.checked else careful(given)
+        return inner(given.data) if given.checked else careful(given)
 
     try:
         given = protocol.parse(example, protocol.JSON, signature)
         slow_answer = protocol.jsonable(careful(given))
-        same = compare(slow_answer, protocol.jsonable(quick(given))).largest == 0.0
+        same = not compare(slow_answer, protocol.jsonable(quick(given))).differs
     except Exception:
         logger.exception("The model's own input example does not predict")
         return careful, False
