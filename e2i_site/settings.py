@@ -221,6 +221,17 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "RunStatusEnum": "training.choices.RunStatus",
+        "DeploymentStatusEnum": "deployments.choices.DeploymentStatus",
+        "AuditRunStatusEnum": "e2i_site.audit.choices.RunStatus",
+        "FindingStatusEnum": "e2i_site.audit.choices.FindingStatus",
+        "CandidateRoleEnum": "training.choices.CandidateRole",
+        "RunRoleEnum": "training.choices.RunRole",
+        "RunSourceEnum": "training.choices.RunSource",
+        "TrailSourceEnum": "e2i_site.trail.models.Source",
+        "StageEnum": "registry.choices.Stage",
+    },
 }
 
 # The admin's look: the site's accent, on the way back to it.

@@ -1,1 +1,1 @@
-"""The demo lifecycle: real data, real training, real traffic, through the same actions as the site."""
+"""The demo lifecycle: real data, training and traffic, through the same actions as the site."""

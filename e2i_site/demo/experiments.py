@@ -120,12 +120,13 @@ def held_out_rows(entry: RegistryEntry) -> tuple[list[str], list[list[Any]]]:
     """Feature names and the rows of the holdout split, which nothing was fitted on."""
     from training import datasets
     from training.pipeline import splits
+    from training.pipeline.types import Split
 
     run = entry.training_run
     if run is None or run.dataset is None:
         raise E2IError(f"{entry} has no run with a data set.")
     table = datasets.load(run.dataset)
-    rows = splits.split(table, seed=run.split.seed)[splits.Split.HOLDOUT]
+    rows = splits.split(table, seed=run.split.seed)[Split.HOLDOUT]
     frame = table.take(rows)
     return list(frame.columns), frame.to_numpy().tolist()
 

@@ -1,4 +1,4 @@
-"""The steps of the demo, in order. Each looks at the database first and does only what is missing."""
+"""The steps of the demo, in order. Each does only what is missing in the database."""
 
 from __future__ import annotations
 

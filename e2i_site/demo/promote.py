@@ -1,4 +1,4 @@
-"""Taking a version through the stages, with the demo people in the roles of requester and reviewer."""
+"""Taking a version through the stages; demo people are requester and reviewer."""
 
 from __future__ import annotations
 
