@@ -30,3 +30,11 @@ def watch(job: JobContext) -> dict[str, Any]:
     from deployments.watch import watch as run
 
     return run(job)
+
+
+@handler("deployments.log_run", ordered=True)
+def log_run(job: JobContext) -> dict[str, Any]:
+    """Write an end of a roll-out, or a rollback, to MLflow."""
+    from deployments.mlflow_runs import log_run as run
+
+    return run(job)

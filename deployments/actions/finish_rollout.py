@@ -11,6 +11,7 @@ from deployments import trail_events
 from deployments.actions.begin_rollout import shadow_limits
 from deployments.actions.windows import close_window, open_window
 from deployments.choices import DeploymentStatus
+from deployments.mlflow_runs import ACTIVATED, FAILED, ask_for_run
 from deployments.models import Deployment
 from e2i_site.core.errors import Conflict
 from e2i_site.trail.record import record
@@ -54,6 +55,7 @@ def activate(*, deployment: Deployment, actor: User | None, health: str) -> Depl
         new={"strategy": deployment.strategy, "digest": deployment.artifact_digest},
         reason=health,
     )
+    ask_for_run(deployment, ACTIVATED, actor=actor, reason=promotion.reason)
     if deployment.is_shadow:
         limits = shadow_limits(promotion)
         open_window(deployment=deployment, policy=promotion.policy, limits=limits, actor=actor)
@@ -69,6 +71,7 @@ def fail_rollout(*, deployment: Deployment, actor: User | None, reason: str) -> 
     deployment.deactivated_at = timezone.now()
     deployment.save(update_fields=["status", "status_reason", "deactivated_at"])
     record(trail_events.FAILED, actor=actor, subject=deployment, reason=reason)
+    ask_for_run(deployment, FAILED, actor=actor, reason=reason)
     promotion = deployment.promotion
     if promotion is not None and promotion.state == PromotionState.APPROVED:
         fail_promotion(promotion=promotion, actor=actor, reason=reason)

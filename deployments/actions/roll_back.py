@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from deployments import trail_events
 from deployments.choices import DeploymentStatus
+from deployments.mlflow_runs import ROLLED_BACK, ask_for_run
 from deployments.models import Deployment
 from deployments.policies import may_roll_back
 from e2i_site.core.errors import Conflict, InvalidInput
@@ -88,6 +89,7 @@ def switch_back(
         reason=reason,
     )
     record(trail_events.RESTORED, actor=actor, subject=previous, reason=health)
+    ask_for_run(deployment, ROLLED_BACK, actor=actor, reason=reason)
     return previous
 
 

@@ -101,7 +101,7 @@ def run_jobs(kind: str) -> list[Job]:
     return list(Job.objects.filter(pk__in=ids).order_by("pk"))
 
 
-def wait_for(condition: Callable[[], Any], *, seconds: float = 15, what: str = "") -> Any:
+def wait_for(condition: Callable[[], Any], *, seconds: float = 60, what: str = "") -> Any:
     """The first true result of `condition`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
