@@ -76,6 +76,8 @@ def database_url(transactional_db: None) -> str:
     if connection.vendor == "sqlite":
         return f"sqlite:///{given['NAME']}"
     login = given["USER"] + (f":{given['PASSWORD']}" if given["PASSWORD"] else "")
+    if socket := given["OPTIONS"].get("host"):
+        return f"postgresql://{login}@/{given['NAME']}?host={socket}"
     return f"postgresql://{login}@{given['HOST']}:{given['PORT'] or 5432}/{given['NAME']}"
 
 

