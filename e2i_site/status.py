@@ -10,15 +10,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Subquery
+from django.db.models import F, Func, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from e2i_site.jobs.models import BreakerRecord, Job, JobState
+from e2i_site.audit.choices import RunStatus
+from e2i_site.audit.models import AuditRun
+from e2i_site.jobs.breaker_store import NAME as BREAKER
+from e2i_site.jobs.models import UNFINISHED, BreakerRecord, Job
 from e2i_site.mlflow_connector.breaker import CLOSED, HALF_OPEN, OPEN, OPEN_SECONDS, BreakerData
+from registry.models import SyncState
 
-SYNC_KIND = "mlflow.sync"
-BREAKER_NAME = "mlflow"
 CACHE_KEY = "e2i.site_status"
 CACHE_SECONDS = 3
 
@@ -41,17 +45,24 @@ class BreakerStatus:
 
 @dataclass(frozen=True)
 class SiteStatus:
-    """`synced_at`: when the last mirroring of MLflow ended well; None before the first."""
+    """Times are None where it never happened. `sync_error` is that of the last attempt."""
 
     breaker: BreakerStatus
-    synced_at: datetime | None
+    synced_at: datetime | None = None
+    sync_error: str = ""
+    audited_at: datetime | None = None
+    audit_run: int | None = None
+    jobs_unfinished: int = 0
 
 
 def breaker_status(data: dict[str, Any] | None, synced_at: datetime | None) -> BreakerStatus:
     """What the breaker's stored state means to people."""
     breaker = BreakerData.from_dict(data or {})
+    icon = "plug-connected"
     if breaker.state == OPEN:
-        opened = datetime.fromtimestamp(breaker.opened_at, tz=UTC)
+        retry_at = datetime.fromtimestamp(breaker.opened_at, tz=UTC) + timedelta(
+            seconds=OPEN_SECONDS
+        )
         reason = breaker.openings[-1].reason if breaker.openings else ""
         return BreakerStatus(
             OPEN,
@@ -59,24 +70,20 @@ def breaker_status(data: dict[str, Any] | None, synced_at: datetime | None) -> B
             f"The circuit breaker is open. {reason}".strip(),
             "bad",
             "plug-connected-x",
-            opened + timedelta(seconds=OPEN_SECONDS),
+            retry_at if retry_at > timezone.now() else None,
         )
     if breaker.state == HALF_OPEN:
-        return BreakerStatus(
-            HALF_OPEN, "being tried", "Trial calls are under way.", "warn", "plug-connected"
-        )
+        return BreakerStatus(HALF_OPEN, "being tried", "Trial calls are under way.", "warn", icon)
     if breaker.failures:
-        words = f"{breaker.failures} calls in a row failed."
-        return BreakerStatus(CLOSED, "failing", words, "warn", "plug-connected")
+        words = f"Failed calls in a row: {breaker.failures}."
+        return BreakerStatus(CLOSED, "failing", words, "warn", icon)
     if synced_at is None:
-        return BreakerStatus(
-            CLOSED, "not tried yet", "No call is known.", "quiet", "plug-connected"
-        )
-    return BreakerStatus(CLOSED, "answering", "The breaker is closed.", "good", "plug-connected")
+        return BreakerStatus(CLOSED, "not read yet", "It was never mirrored.", "quiet", icon)
+    return BreakerStatus(CLOSED, "answering", "The circuit breaker is closed.", "good", icon)
 
 
 def site_status() -> SiteStatus:
-    """The present state, at most `CACHE_SECONDS` old; one query, or two before the first sync."""
+    """The present state, at most `CACHE_SECONDS` old; one query, two before the first sync."""
     found: SiteStatus | None = cache.get(CACHE_KEY)
     if found is None:
         found = _read()
@@ -85,15 +92,42 @@ def site_status() -> SiteStatus:
 
 
 def _read() -> SiteStatus:
-    record = BreakerRecord.objects.filter(name=BREAKER_NAME).values("data")
-    last = (
-        Job.objects.filter(kind=SYNC_KIND, state=JobState.SUCCEEDED)
-        .order_by("-id")
-        .values_list("finished_at", Subquery(record))
-        .first()
+    row = _facts(SyncState.objects.filter(source="mlflow")).values("succeeded_at", "error", *_FACTS)
+    facts = (
+        row.first() or _facts(BreakerRecord.objects.filter(name=BREAKER)).values(*_FACTS).first()
     )
-    synced_at, data = last or (None, record.values_list("data", flat=True).first())
-    return SiteStatus(breaker_status(data, synced_at), synced_at)
+    if facts is None:
+        return SiteStatus(breaker_status(None, None))
+    synced_at = facts.get("succeeded_at")
+    return SiteStatus(
+        breaker=breaker_status(facts["breaker"], synced_at),
+        synced_at=synced_at,
+        sync_error=facts.get("error", ""),
+        audited_at=facts["audited_at"],
+        audit_run=facts["audit_run"],
+        jobs_unfinished=facts["jobs_unfinished"],
+    )
+
+
+_FACTS = ("breaker", "audited_at", "audit_run", "jobs_unfinished")
+
+
+def _facts(rows: QuerySet[Any]) -> QuerySet[Any]:
+    """Facts of other tables beside each row, so that all of it is one query."""
+    audits = AuditRun.objects.filter(status=RunStatus.FINISHED).order_by("-id")
+    unfinished = (
+        Job.objects.filter(state__in=UNFINISHED)
+        .exclude(key__startswith="every:")
+        .order_by()
+        .annotate(number=Func(F("pk"), function="COUNT"))
+        .values("number")
+    )
+    return rows.annotate(
+        breaker=Subquery(BreakerRecord.objects.filter(name=BREAKER).values("data")),
+        audited_at=Subquery(audits.values("finished_at")[:1]),
+        audit_run=Subquery(audits.values("pk")[:1]),
+        jobs_unfinished=Coalesce(Subquery(unfinished), 0),
+    )
 
 
 def status_of_site(request: HttpRequest) -> dict[str, Any]:
