@@ -115,7 +115,7 @@ def _decisions(model: RegisteredModel | None = None) -> dict[str, Decided]:
         mine[entry.model_id].append(entry)
     moved: dict[str, set[int]] = defaultdict(set)
     used: dict[str, set[str]] = defaultdict(set)
-    for name, pk, stage in changes.values_list("entry__model_id", "entry_id", "to_stage"):
+    for name, pk, stage in changes.values_list("entry__model__name", "entry_id", "to_stage"):
         moved[name].add(pk)
         used[name].add(stage)
     found: dict[str, Decided] = defaultdict(lambda: Decided([], frozenset(), frozenset()))

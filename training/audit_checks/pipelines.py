@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from django.db.models import Prefetch
@@ -11,8 +12,8 @@ from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.mlflow_connector.naming import experiment_name
 from training.audit_checks.rows import finished_selections
 from training.audit_checks.runs import order_outcome
-from training.choices import CandidateOutcome, CandidateRole
-from training.models import Candidate, PipelineNode, Selection
+from training.choices import CandidateOutcome, CandidateRole, RunRole, RunStatus
+from training.models import Candidate, PipelineNode, Selection, TrainingRun
 
 FIGURES = ("benchmark_mean", "benchmark_std", "benchmark_score", "combined_score")
 
@@ -107,21 +108,41 @@ def _choice_problems(selection: Selection, candidates: list[Candidate]) -> Itera
     priority=Priority.P2,
 )
 def history_was_used(context: CheckContext) -> Iterator[SubjectOutcome]:
-    """An algorithm with three past runs is ranked by them; the record names runs and source."""
-    from training.pipeline.selector.scoring import MINIMUM_RUNS
+    """The recorded numbers of past runs are true, and from three runs on they were used."""
+    from training.pipeline.selector.state import MINIMUM_RUNS
 
     for selection in finished_selections():
         if not selection.history:
             yield context.failed(selection, "It does not say what history it used.")
             continue
-        wrong = [
-            name
-            for name, entry in selection.history.items()
-            if entry.get("source")
-            != ("database" if entry.get("runs", 0) >= MINIMUM_RUNS else "prior")
-        ]
-        if wrong:
-            message = f"The source does not fit the number of runs: {', '.join(sorted(wrong))}."
-            yield context.failed(selection, message, evidence=selection.history)
+        certain, possible = _past_runs(selection)
+        problems = []
+        for name, entry in selection.history.items():
+            runs, source = entry.get("runs", 0), entry.get("source")
+            if source != ("database" if runs >= MINIMUM_RUNS else "prior"):
+                problems.append(f"{name}: {runs} runs, but the source was {source}.")
+            if not certain[name] <= runs <= possible[name]:
+                problems.append(f"{name}: {runs} runs are recorded; there were {possible[name]}.")
+        if problems:
+            yield context.failed(selection, " ".join(problems), evidence=selection.history)
         else:
             yield context.passed(selection, evidence=selection.history)
+
+
+def _past_runs(selection: Selection) -> tuple[Counter[str], Counter[str]]:
+    """Past runs by algorithm that the selection must have seen, and that it may have seen.
+
+    Deleted runs counted while they were there; failed ones may have no time of their end.
+    """
+    begun = selection.started_at or selection.created_at
+    rows = TrainingRun.objects.filter(
+        role=RunRole.TRAINING,
+        status__in=(RunStatus.FINISHED, RunStatus.FAILED),
+        experiment__problem_type=selection.experiment.problem_type,
+        created_at__lt=begun,
+    )
+    seen = rows.filter(status=RunStatus.FINISHED, completed_at__lt=begun, deleted_in_mlflow=False)
+    return (
+        Counter(seen.values_list("algorithm", flat=True)),
+        Counter(rows.values_list("algorithm", flat=True)),
+    )

@@ -19,11 +19,12 @@ EXAMINED = 20
 
 
 def trainer_runs() -> QuerySet[TrainingRun]:
-    """Finished runs of model_trainer."""
+    """Finished runs of this installation's model_trainer; mirrored ones have no journal here."""
     return (
         TrainingRun.objects.filter(
             source=RunSource.E2I, role=RunRole.TRAINING, status=RunStatus.FINISHED
         )
+        .exclude(journal_id="")
         .select_related("experiment", "selection", "mlflow_experiment", "registry_entry")
         .defer(*_LONG)
     )

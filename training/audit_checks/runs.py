@@ -133,7 +133,7 @@ def order_outcome(
     order: Sequence[str],
 ) -> SubjectOutcome:
     """Whether the nodes of the last attempt are those of `order`, one after the other."""
-    last = [each for each in nodes if each.attempt == nodes[-1].attempt]
+    last = [each for each in nodes if each.attempt == nodes[-1].attempt] if nodes else []
     names = [each.name for each in last]
     evidence = {"nodes": names, "attempts": len({each.attempt for each in nodes})}
     overlap = any(
