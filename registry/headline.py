@@ -73,10 +73,14 @@ def _in_review(
         return _blocked(gates, blocking)
     rules = approval_rules(promotion)
     missing = rules["count"] - len(counting(promotion, reviews))
-    who = " or ".join(rules["roles"])
+    who = " or ".join(_with_article(role) for role in rules["roles"])
     count = f"{missing} approval" if missing == 1 else f"{missing} approvals"
     gates_say = f"All {len(gates)} gates passed" if gates else "No gate applies"
     return Headline("good", "Ready to decide", f"{gates_say}; it needs {count} by {who}.")
+
+
+def _with_article(role: str) -> str:
+    return f"{'an' if role[:1] in 'aeiou' else 'a'} {role}"
 
 
 def _blocked(gates: Sequence[GateResult], blocking: Sequence[GateResult]) -> Headline:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, F, Max, Prefetch, Q, QuerySet
+from django.db.models import Count, F, Max, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from e2i_site.audit.models import Finding
@@ -83,7 +84,15 @@ class ModelRow:
     places: dict[str, list[RegistryEntry]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     promotions: list[Promotion] = field(default_factory=list)
-    carrying: Job | None = None
+
+    @property
+    def carrying(self) -> str:
+        """State of the job that carries the aliases to MLflow; empty when none is under way."""
+        return getattr(self.model, "carrying_state", None) or ""
+
+    @property
+    def carrying_message(self) -> str:
+        return getattr(self.model, "carrying_message", None) or ""
 
     @property
     def drift(self) -> list[Drift]:
@@ -100,14 +109,20 @@ class ModelRow:
 
 
 def with_versions(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
-    """Adds `version_count` and `newest_version`."""
+    """Adds `version_count`, `newest_version`, and the job that carries aliases to MLflow now."""
+    carrying = Job.objects.unfinished().filter(
+        kind=CARRY_KIND, subject=Concat(Value("model:"), OuterRef("name"))
+    )
     return models.select_related("experiment").annotate(
-        version_count=Count("entries"), newest_version=Max("entries__model_version")
+        version_count=Count("entries"),
+        newest_version=Max("entries__model_version"),
+        carrying_state=Subquery(carrying.values("state")[:1]),
+        carrying_message=Subquery(carrying.values("message")[:1]),
     )
 
 
 def model_rows(models: Sequence[RegisteredModel]) -> list[ModelRow]:
-    """What the list says of each model; 4 queries whatever their number."""
+    """What the list says of each model; 3 queries whatever their number."""
     rows = {
         model.name: ModelRow(
             model, getattr(model, "version_count", 0), getattr(model, "newest_version", None)
@@ -122,17 +137,13 @@ def model_rows(models: Sequence[RegisteredModel]) -> list[ModelRow]:
         rows[name].used.add(stage)
     for promotion in open_promotions().filter(entry__model_id__in=rows):
         rows[promotion.entry.model_id].promotions.append(promotion)
-    subjects = {f"model:{name}": row for name, row in rows.items()}
-    jobs = Job.objects.unfinished().filter(kind=CARRY_KIND, subject__in=subjects)
-    for job in jobs.order_by("-id"):
-        subjects[job.subject].carrying = job
     return list(rows.values())
 
 
 def model_row(
     model: RegisteredModel, entries: Iterable[RegistryEntry], history: Iterable[StageChange]
 ) -> ModelRow:
-    """The head of one model's page from what the page has loaded; 2 queries more."""
+    """The head of one model's page from what the page has loaded; 1 query more."""
     row = ModelRow(
         model, getattr(model, "version_count", 0), getattr(model, "newest_version", None)
     )
@@ -141,9 +152,6 @@ def model_row(
             row.places.setdefault(entry.stage, []).append(entry)
     row.used = {change.to_stage for change in history} | set(row.places)
     row.promotions = list(open_promotions().filter(entry__model_id=model.name))
-    row.carrying = (
-        Job.objects.unfinished().filter(kind=CARRY_KIND, subject=f"model:{model.name}").first()
-    )
     return row
 
 
@@ -295,7 +303,7 @@ _WITH_RUN = ("model", "experiment", "trained_by", "training_run__dataset", "trai
 def version(model_name: str, number: int) -> QuerySet[RegistryEntry]:
     """One version with everything its page shows beside lists."""
     return RegistryEntry.objects.filter(model_id=model_name, model_version=number).select_related(
-        *_WITH_RUN, "training_run__selection", "training_run__experiment"
+        *_WITH_RUN, *_MORE
     )
 
 

@@ -76,8 +76,8 @@ class GateView:
 
     @property
     def open(self) -> bool:
-        """What did not pass is unfolded from the start."""
-        return not self.passed
+        """What did not pass, and what was measured on traffic, is unfolded from the start."""
+        return not self.passed or self.plot is not None
 
 
 def gate_views(promotion: Promotion) -> list[GateView]:

@@ -15,7 +15,9 @@ from django.views.decorators.http import require_safe
 from e2i_site.core.http import csv_response
 from e2i_site.core.partials import render_page
 from registry import queries
+from registry.choices import UNDECIDED
 from registry.filters import TOKENS, search_promotions
+from registry.gates.base import title
 from registry.gates.evaluate import worst
 from registry.models import Promotion
 from registry.queries import TABS, Queue
@@ -47,8 +49,23 @@ class Tab:
 
 @dataclass(frozen=True)
 class Row:
+    """A promotion in a list; its gates must be prefetched."""
+
     promotion: Promotion
-    marks: list[Mark]
+
+    @property
+    def marks(self) -> list[Mark]:
+        return marks(self.promotion)
+
+    @property
+    def blocking(self) -> str:
+        """Why an undecided one cannot go on: its worst gate in words."""
+        if self.promotion.state not in UNDECIDED:
+            return ""
+        gates = sorted(self.promotion.gates.all(), key=lambda gate: -gate.badness)
+        if not gates or gates[0].badness == 0:
+            return ""
+        return f"{title(gates[0].gate_id)}: {gates[0].summary}"
 
 
 @login_required
@@ -68,7 +85,7 @@ def promotions(request: HttpRequest) -> HttpResponse:
         "q": line,
         "errors": errors,
         "page": page,
-        "rows": [Row(promotion, marks(promotion)) for promotion in page.object_list],
+        "rows": [Row(promotion) for promotion in page.object_list],
         "export_query": urlencode({"tab": tab, "q": line}),
         "tokens": TOKENS,
     }

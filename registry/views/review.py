@@ -108,6 +108,11 @@ class ReviewPage:
         return rows[0] if rows and rows[0].candidate else None
 
     @property
+    def shadow(self) -> GateView | None:
+        """The gate that holds the evidence measured in shadow, if the policy asks for one."""
+        return next((gate for gate in self.gates if gate.plot), None)
+
+    @property
     def job_views(self) -> list[JobView]:
         return [JobView(job) for job in self.jobs]
 

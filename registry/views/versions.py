@@ -15,7 +15,6 @@ from registry.comparison import columns, compare
 from registry.models import Promotion, RegisteredModel, RegistryEntry
 from registry.views.events import stage_events
 from registry.views.forest import with_forests
-from registry.views.gates import marks
 from registry.views.lineage import lineage
 from registry.views.models import mlflow_url
 from registry.views.moves import moves
@@ -33,7 +32,7 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "model": entry.model,
         "comparison": alone,
         "metrics": with_forests(alone),
-        "rows": [Row(each, marks(each)) for each in _promotions(entry)],
+        "rows": [Row(each) for each in _promotions(entry)],
         "history": stage_events(
             entry.stage_changes.select_related("entry", "actor")[:50], with_version=False
         ),

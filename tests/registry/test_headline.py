@@ -21,7 +21,7 @@ def _says(promotion: Promotion) -> tuple[str, str]:
 def test_ready_names_whose_approval_is_missing() -> None:
     tone, sentence = _says(PromotionFactory(gates=["pass", "pass"]))
     assert tone == "good"
-    assert sentence == "All 2 gates passed; it needs 1 approval by reviewer or approver."
+    assert sentence == "All 2 gates passed; it needs 1 approval by a reviewer or an approver."
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from registry.models import Promotion, RegisteredModel
 from tests.factories.people import UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 
-# Session and user; the roles are read where a page asks for them.
-SESSION = 2
+# Session, user and roles. The state of the site may add one more, once in a few seconds.
+SESSION = 3
 
 
 @pytest.fixture(autouse=True)

@@ -267,9 +267,9 @@ def crowd(model: RegisteredModel) -> RegisteredModel:
 @pytest.mark.parametrize(
     ("path", "count"),
     [
-        ("", 6),
-        ("models/churn/", 7),
-        ("models/churn/versions/1/", 7),
+        ("", 5),
+        ("models/churn/", 6),
+        ("models/churn/versions/1/", 6),
         ("models/churn/compare/?a=1&b=2", 3),
         ("policies/", 2),
         ("policies/light/1/", 3),

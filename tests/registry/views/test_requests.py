@@ -135,5 +135,5 @@ def test_queries(
     django_assert_num_queries: Any,
 ) -> None:
     client = browser(requester)
-    with django_assert_num_queries(SESSION + 1 + 3):
+    with django_assert_num_queries(SESSION + 3):
         client.get(_url(entry))

@@ -59,7 +59,7 @@ def test_the_page_answers_the_reviewers_questions(
     browser: Browser, approver: User, promotion: Promotion
 ) -> None:
     text = _text(browser(approver).get(promotion.get_absolute_url()))
-    assert "All 2 gates passed; it needs 1 approval by reviewer or approver." in text
+    assert "All 2 gates passed; it needs 1 approval by a reviewer or an approver." in text
     assert "For tests only." in text
     assert promotion.artifact_digest in text
     assert promotion.binding_hash in text
@@ -398,5 +398,5 @@ def test_queries(
     for number in range(3):
         decide(promotion, approver, "comment", reason=f"Thought {number}")
     client = browser(approver)
-    with django_assert_num_queries(SESSION + 7):
+    with django_assert_num_queries(SESSION + 6):
         client.get(promotion.get_absolute_url())

@@ -29,6 +29,8 @@
     if (!button) return false;
     button.focus();
     if (!button.disabled) button.click();
+    // A choice may lead on to the field that it needs.
+    document.getElementById(button.dataset.then || "")?.focus();
     return true;
   }
 
