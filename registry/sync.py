@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -38,7 +39,7 @@ OVERLAP = timedelta(minutes=10)
 #: more than a thirtieth of the time.
 SWEEP_EVERY = timedelta(minutes=5)
 SWEEP_SHARE = 30
-SWEEPS_A_SYNC = 20
+SWEEP_GROUP = 25
 #: A run that has not ended is asked for in each sync; after this long only sweeps look at it.
 UNFINISHED_FOR = timedelta(days=2)
 SWEEP_SECONDS = 10.0
@@ -188,12 +189,11 @@ class _Sync:
             key: value for key, value in self._cursor.sweeps.items() if key in set(ids)
         }
         if self._report.mode == FULL:
-            for experiment_id in ids:
-                self._sweep(mirror, experiment_id)
+            self._sweep_all(mirror, ids)
         else:
             self._recent(mirror, ids)
             self._unfinished(mirror, ids)
-            self._sweeps(mirror, ids, changed)
+            self._sweep_due(mirror, ids, changed)
         mirror.link_parents()
 
     def _recent(self, mirror: RunMirror, ids: list[str]) -> None:
@@ -213,30 +213,38 @@ class _Sync:
             some = ", ".join(f"'{run_id}'" for run_id in run_ids[begin : begin + IDS_A_SEARCH])
             self._mirror(mirror, ids, f"attributes.run_id IN ({some})")
 
-    def _sweeps(self, mirror: RunMirror, ids: list[str], changed: set[str]) -> None:
+    def _sweep_due(self, mirror: RunMirror, ids: list[str], changed: set[str]) -> None:
         """Read some experiments whole: those deleted or restored, and those that are due."""
-        due = self._cursor.due(ids, time.time())
-        ordered = [*sorted(changed), *(each for each in due if each not in changed)]
-        end = time.monotonic() + SWEEP_SECONDS
-        for number, experiment_id in enumerate(ordered[: SWEEPS_A_SYNC + len(changed)]):
-            if number >= max(len(changed), 1) and time.monotonic() > end:
+        self._sweep_all(mirror, sorted(changed))
+        due = self._cursor.due((each for each in ids if each not in changed), time.time())
+        self._sweep_all(mirror, due, seconds=SWEEP_SECONDS)
+
+    def _sweep_all(self, mirror: RunMirror, ids: list[str], seconds: float = float("inf")) -> None:
+        """Read experiments whole, some at a time, at least one group and for about `seconds`."""
+        end = time.monotonic() + seconds
+        for begin in range(0, len(ids), SWEEP_GROUP):
+            if begin and time.monotonic() > end:
                 break
-            self._sweep(mirror, experiment_id)
+            self._sweep(mirror, ids[begin : begin + SWEEP_GROUP])
 
-    def _sweep(self, mirror: RunMirror, experiment_id: str) -> None:
-        """Read an experiment whole; rows whose run is not there any more are marked."""
+    def _sweep(self, mirror: RunMirror, group: list[str]) -> None:
+        """Read experiments whole; rows whose run is not there any more are marked."""
         begun = time.monotonic()
-        rows = _present().filter(mlflow_experiment__mlflow_id=experiment_id)
+        rows = _present().filter(mlflow_experiment__mlflow_id__in=group)
         known = {str(run_id) for run_id in rows.values_list("mlflow_run_id", flat=True)}
-        found = self._mirror(mirror, [experiment_id], "")
-        mirror.mark_gone(known - found)
-        self._cursor.sweeps[experiment_id] = (time.time(), time.monotonic() - begun)
+        found = self._mirror(mirror, group, "")
+        mirror.mark_gone(known - found.keys())
+        each_took = (time.monotonic() - begun) / max(len(found), 1)
+        sizes = Counter(found.values())
+        for experiment_id in group:
+            self._cursor.sweeps[experiment_id] = (time.time(), sizes[experiment_id] * each_took)
 
-    def _mirror(self, mirror: RunMirror, ids: list[str], filter: str) -> set[str]:
-        found: set[str] = set()
+    def _mirror(self, mirror: RunMirror, ids: list[str], filter: str) -> dict[str, str]:
+        """Mirror what a search finds; returns the experiment of each run."""
+        found: dict[str, str] = {}
         runs = self._connector.iter_runs(ids, filter=filter, page_size=PAGE)
         for chunk in mirror.mirror(self._each(runs)):
-            found.update(run.run_id for run in chunk)
+            found.update((run.run_id, run.experiment_id) for run in chunk)
         return found
 
     def _each(self, runs: Iterator[Run]) -> Iterator[Run]:

@@ -14,6 +14,7 @@ from typing import IO, Any, TypeVar
 
 import httpx
 import stamina
+import stamina.instrumentation
 
 from e2i_site.core import env
 from e2i_site.core.errors import ConfigurationError
@@ -27,6 +28,8 @@ _ABSENT = {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}
 _PRESENT = {"RESOURCE_ALREADY_EXISTS", "ALREADY_EXISTS"}
 _CHUNK = 1 << 20
 Result = TypeVar("Result")
+# Retries go to the standard log; stamina's own choice may print to standard output.
+stamina.instrumentation.set_on_retry_hooks([stamina.instrumentation.LoggingOnRetryHook])
 
 
 class RequestCount:
