@@ -6,6 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from e2i_site import logs
 from e2i_site.core import env
 from e2i_site.core.errors import ConfigurationError
 
@@ -192,6 +193,10 @@ STORAGES = {
     },
 }
 MEDIA_ROOT = DATA_DIR / "media"
+
+LOGGING = logs.configuration(
+    env.text("E2I_LOG_LEVEL", "INFO").upper(), as_json=env.flag("E2I_LOG_JSON")
+)
 
 CELERY_BROKER_URL = env.url(
     "CELERY_BROKER_URL",
