@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from deployments import checks
+from deployments.answers import registered_answers
 from deployments.choices import DeploymentStatus, Environment, VerdictState, WindowState
 from deployments.gateway.client import GatewayAway, GatewayClient
 from deployments.models import Deployment, ShadowWindow
@@ -17,6 +20,9 @@ from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.core.errors import E2IError
 from registry.choices import Stage
 from registry.models import RegistryEntry
+
+# A gateway follows the database within a second or two; a difference that stays longer is one.
+SWITCH_LOOKS = 4
 
 
 def _active() -> list[Deployment]:
@@ -88,24 +94,38 @@ def serving_agrees(context: CheckContext) -> Iterator[SubjectOutcome]:
 
 def _served(context: CheckContext, client: GatewayClient, deployment: Deployment) -> SubjectOutcome:
     role = "shadow" if deployment.is_shadow else "active"
-    try:
-        reply = client.version(deployment.endpoint_name)
-    except GatewayAway as error:
-        return context.inconclusive(deployment, str(error))
-    served: dict[str, Any] = (reply.content.get(role) or {}) if reply.ok else {}
     expected = {
         "deployment": deployment.pk,
         "model": deployment.entry.model_id,
         "version": deployment.entry.model_version,
         "digest": f"sha256:{deployment.artifact_digest}",
     }
-    evidence = {"expected": expected, "served": served or reply.detail}
-    if served != expected:
-        what = f"version {served.get('version')}" if served else "nothing"
-        return context.failed(
-            deployment, f"The gateway has {what} as {role} there.", evidence=evidence
-        )
-    return context.passed(deployment, "The gateway serves exactly it.", evidence=evidence)
+    try:
+        served = _asked_until(client, deployment.endpoint_name, role, expected)
+    except GatewayAway as error:
+        return context.inconclusive(deployment, str(error))
+    deployment.refresh_from_db(fields=["status"])
+    evidence = {"expected": expected, "served": served}
+    if served == expected:
+        return context.passed(deployment, "The gateway serves exactly it.", evidence=evidence)
+    if deployment.status != DeploymentStatus.ACTIVE:
+        return context.inconclusive(deployment, "It was replaced while this check ran.")
+    what = f"version {served['version']}" if served else "nothing"
+    return context.failed(deployment, f"The gateway has {what} as {role} there.", evidence=evidence)
+
+
+def _asked_until(
+    client: GatewayClient, endpoint: str, role: str, expected: dict[str, Any]
+) -> dict[str, Any]:
+    """What is served, after some seconds at the latest: the gateway may just be switching."""
+    served: dict[str, Any] = {}
+    for _ in range(SWITCH_LOOKS):
+        reply = client.version(endpoint)
+        served = (reply.content.get(role) or {}) if reply.ok else {}
+        if served == expected:
+            break
+        time.sleep(1)
+    return served
 
 
 def _without_deployment(context: CheckContext) -> Iterator[SubjectOutcome]:
@@ -147,8 +167,24 @@ def rollback_ready(context: CheckContext) -> Iterator[SubjectOutcome]:
             continue
         refresh_readiness(deployment)
         deployment.refresh_from_db(fields=["rollback_available", "rollback_detail"])
-        outcome = context.passed if deployment.rollback_available else context.failed
-        yield outcome(deployment, deployment.rollback_detail)
+        if not deployment.rollback_available:
+            yield context.failed(deployment, deployment.rollback_detail)
+            continue
+        yield _loads(context, deployment, deployment.previous_deployment)
+
+
+def _loads(context: CheckContext, deployment: Deployment, previous: Deployment) -> SubjectOutcome:
+    folder = checks.artifact_store().path(previous.artifact_digest)
+    example = folder / "serving_input_example.json"
+    if not example.exists():
+        return context.passed(deployment, f"{deployment.rollback_detail} No example to try.")
+    try:
+        rows = len(registered_answers(folder, example.read_bytes()))
+    except E2IError as error:
+        return context.failed(deployment, f"{previous.entry} verifies, but: {error}")
+    return context.passed(
+        deployment, f"{deployment.rollback_detail} It loads and answers its {rows} example rows."
+    )
 
 
 @check(
@@ -159,50 +195,37 @@ def rollback_ready(context: CheckContext) -> Iterator[SubjectOutcome]:
     priority=Priority.P0,
 )
 def served_answers(context: CheckContext) -> Iterator[SubjectOutcome]:
-    """The gateway's answer against MLflow's own loader over the verified bytes, in this process."""
-    from e2i_site.mlflow_connector import models
-
+    """The gateway's answers against those of MLflow's own loader over the verified bytes."""
     store, client = checks.artifact_store(), GatewayClient(timeout=60)
     for deployment in _active():
+        found = store.verify(deployment.artifact_digest)
         folder = store.path(deployment.artifact_digest)
         example = folder / "serving_input_example.json"
-        found = store.verify(deployment.artifact_digest)
         if not found.ok:
             yield context.inconclusive(deployment, found.message)
-            continue
-        if not example.exists():
+        elif not example.exists():
             yield context.inconclusive(deployment, "The model brings no input example.")
-            continue
-        try:
-            reply = client.try_example(
-                deployment.endpoint_name, deployment.pk, example.read_bytes()
-            )
-        except E2IError as error:
-            yield context.inconclusive(deployment, str(error))
-            continue
-        if not reply.ok:
-            yield context.failed(deployment, f"The gateway did not answer: {reply.detail}")
-            continue
-        expected = models.load_pyfunc(folder)
-        yield _compared(context, deployment, expected, example.read_bytes(), reply.content)
+        else:
+            yield _compared(context, client, deployment, folder, example.read_bytes())
 
 
 def _compared(
-    context: CheckContext, deployment: Deployment, model: Any, body: bytes, content: Any
+    context: CheckContext,
+    client: GatewayClient,
+    deployment: Deployment,
+    folder: Path,
+    example: bytes,
 ) -> SubjectOutcome:
-    import orjson
-    import yaml
-
-    from deployments.gateway import protocol
-    from deployments.gateway.signature import Signature
-
-    folder = checks.artifact_store().path(deployment.artifact_digest)
-    signature = Signature.from_mlmodel(yaml.safe_load((folder / "MLmodel").read_text()))
-    given = protocol.parse(body, protocol.JSON, signature)
-    answer = orjson.loads(protocol.format_predictions(model.predict(given.data)))
-    difference = compare(answer["predictions"], content["predictions"])
+    try:
+        reply = client.try_example(deployment.endpoint_name, deployment.pk, example)
+        expected = registered_answers(folder, example)
+    except E2IError as error:
+        return context.inconclusive(deployment, str(error))
+    if not reply.ok:
+        return context.failed(deployment, f"The gateway did not answer: {reply.detail}")
+    difference = compare(expected, reply.content["predictions"])
     largest = difference.largest if math.isfinite(difference.largest) else None
-    evidence = {"rows": len(answer["predictions"]), "largest_difference": largest}
+    evidence = {"rows": len(expected), "largest_difference": largest}
     if difference.differs:
         return context.failed(deployment, "The served answers differ.", evidence=evidence)
-    return context.passed(deployment, f"{evidence['rows']} answers are equal.", evidence=evidence)
+    return context.passed(deployment, f"{len(expected)} answers are equal.", evidence=evidence)
