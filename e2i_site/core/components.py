@@ -58,7 +58,9 @@ def action(
 @register.inclusion_tag("components/field.html")
 def field(bound: Any, label: str = "") -> dict[str, Any]:
     """One form field: label, control, help, and what is wrong, beside it."""
-    checkbox = getattr(bound.field.widget, "input_type", "") == "checkbox"
+    widget = bound.field.widget
+    several = getattr(widget, "allow_multiple_selected", False)
+    checkbox = getattr(widget, "input_type", "") == "checkbox" and not several
     return {"field": bound, "label": label or bound.label, "checkbox": checkbox}
 
 
