@@ -111,7 +111,9 @@ class TrainingRunFilter(django_filters.FilterSet):
 class ExperimentFilter(django_filters.FilterSet):
     """Experiments by problem type and text."""
 
-    problem_type = django_filters.ChoiceFilter(choices=ProblemType.choices)
+    problem_type = django_filters.ChoiceFilter(
+        choices=ProblemType.choices, empty_label="Any problem"
+    )
     text = django_filters.CharFilter(method="by_text", label="Text in the name")
 
     class Meta:

@@ -67,7 +67,9 @@ class ExperimentForm(_ExperimentForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["dataset"] = DatasetField(
-            queryset=Dataset.objects.defer("columns", "provenance"), label="Data set"
+            queryset=Dataset.objects.defer("columns", "provenance"),
+            label="Data set",
+            empty_label="Choose one",
         )
         self.fields["prediction_target"].required = False
         for name, (_, direction) in CRITERIA.items():

@@ -54,14 +54,17 @@ def split_name(name: str) -> tuple[str, str]:
 def label(name: str) -> str:
     """The words for a metric: "test_roc_auc" gives "Test ROC AUC"."""
     split, metric = split_name(name)
-    words = _LABELS.get(metric, metric.replace("_", " "))
+    words = _LABELS.get(metric) or metric.replace("_", " ").replace("f1", "F1")
     if split:
-        return f"{split.capitalize()} {words if words[1:2].isupper() else _lower_first(words)}"
+        return f"{split.capitalize()} {_inside(words)}"
     return words[:1].upper() + words[1:]
 
 
-def _lower_first(words: str) -> str:
-    return words if words[1:2] in "²1" else words[:1].lower() + words[1:]
+def _inside(words: str) -> str:
+    """The words in the middle of a label: capitals stay where they are part of a name."""
+    first = words.split()[0]
+    is_name = first == "Brier" or any(letter.isdigit() or letter.isupper() for letter in first[1:])
+    return words if is_name else words[:1].lower() + words[1:]
 
 
 def direction(name: str) -> str:

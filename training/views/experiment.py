@@ -23,6 +23,7 @@ EXPERIMENTS_A_PAGE = 25
 RUNS_SHOWN = 25
 SELECTIONS_SHOWN = 10
 VERSIONS_SHOWN = 20
+METRICS_SHOWN = 2
 
 
 @login_required
@@ -53,7 +54,8 @@ def experiment(request: HttpRequest, slug: str) -> HttpResponse:
     criteria = queries.judge_criteria(found, best)
     runs = list(queries.runs_for_list().filter(experiment=found).order_by("-pk")[: RUNS_SHOWN + 1])
     rows = [(run, metrics.values(run)) for run in runs[:RUNS_SHOWN]]
-    columns = default_columns(metrics.in_order(name for _, values in rows for name in values))
+    names = metrics.in_order(name for _, values in rows for name in values)
+    columns = default_columns(names)[:METRICS_SHOWN]
     context: dict[str, Any] = {
         "experiment": found,
         "best": best,

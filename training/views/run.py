@@ -145,6 +145,8 @@ def headline(
     if unknown:
         names = ", ".join(each.label for each in unknown)
         return "warn", f"{value}Not every success criterion was measured.", f"Missing: {names}."
+    if found.experiment is None:
+        return None
     if criteria:
         plural = "criterion" if len(criteria) == 1 else f"{len(criteria)} criteria"
         met = f"It meets the success {plural}." if len(criteria) == 1 else f"It meets all {plural}."

@@ -95,23 +95,32 @@ def _results(found: Selection) -> dict[str, Any]:
         for each in candidates
     ]
     ranked = [row for row in rows if row.candidate.role == CandidateRole.CANDIDATE]
+    baselines = [row for row in rows if row.candidate.role != CandidateRole.CANDIDATE]
     return {
         "parts": [PARTS[name] for name in parts],
         "candidates": [row for row in ranked if row.candidate.outcome != CandidateOutcome.EXCLUDED],
         "excluded": [row for row in ranked if row.candidate.outcome == CandidateOutcome.EXCLUDED],
-        "baselines": [row for row in rows if row.candidate.role != CandidateRole.CANDIDATE],
+        "baselines": baselines,
         "width": len(parts) + 7,
-        "fold_rows": (folded := [c for c in candidates if c.fold_scores]),
-        "fold_numbers": range(1, max((len(c.fold_scores) for c in folded), default=0) + 1),
+        "fold_rows": [row for row in (*ranked, *baselines) if row.candidate.fold_scores],
+        "fold_numbers": range(1, max((len(c.fold_scores) for c in candidates), default=0) + 1),
         "history": sorted(found.history.items()),
         "metric_label": metrics.label(found.metric) if found.metric else "Benchmark",
         "rationale": found.rationale,
+        "alternatives": [
+            {**each, "difference": _difference(each.get("score_difference"))}
+            for each in found.rationale.get("alternatives") or ()
+        ],
         "compliance": sorted((found.rationale.get("constraint_compliance") or {}).items()),
         "constraints": limits(found.constraints),
         "headline": headline(found),
         "mlflow_url": mlflow_url(found),
         "runs": list(found.training_runs.defer("evaluation", "params", "tags")[:20]),
     }
+
+
+def _difference(score: float | None) -> str:
+    return "no score" if score is None else f"{score:+.3f}".replace("-", "−")
 
 
 def limits(constraints: Mapping[str, Any]) -> list[tuple[str, str]]:
