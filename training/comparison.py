@@ -11,6 +11,8 @@ from training import metrics
 from training.models import SplitDefinition, TrainingRun
 
 MOST_RUNS = 10
+# Splits that the model or its threshold was fitted to: no evidence of how good it is.
+LEARNED_FROM = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,12 @@ class Cell:
     @property
     def change(self) -> str:
         """The difference from the baseline, with its sign."""
-        return "" if self.delta is None else f"{self.delta:+.4g}".replace("-", "−")
+        return "" if self.delta is None else f"{self.delta:+.4f}".replace("-", "−")
+
+    @property
+    def number(self) -> str:
+        """A metric for people, with as many places as its neighbours."""
+        return f"{self.value:,.4f}"
 
     @property
     def words(self) -> str:
@@ -61,6 +68,7 @@ class Comparison:
     runs: tuple[TrainingRun, ...]
     baseline: TrainingRun
     metrics: tuple[Row, ...]
+    other_metrics: tuple[Row, ...]
     facts: tuple[Row, ...]
     parameters: tuple[Row, ...]
     warnings: tuple[str, ...]
@@ -68,23 +76,30 @@ class Comparison:
     @property
     def groups(self) -> list[tuple[str, tuple[Row, ...], bool]]:
         """(title, rows, whether any of them differs) of each part of the table."""
-        parts = (("Metrics", self.metrics), ("Run", self.facts), ("Parameters", self.parameters))
+        parts = (
+            ("Metrics on test" if self.other_metrics else "Metrics", self.metrics),
+            ("Run", self.facts),
+            ("Parameters", self.parameters),
+            ("Metrics on validation and training rows", self.other_metrics),
+        )
         return [(title, rows, any(row.differs for row in rows)) for title, rows in parts if rows]
 
     @property
     def hidden(self) -> int:
-        """Rows in which all runs are the same."""
-        rows = (*self.metrics, *self.facts, *self.parameters)
-        return sum(not row.differs for row in rows)
+        """How many rows hold the same for all runs."""
+        return sum(not row.differs for _, rows, _ in self.groups for row in rows)
 
 
 def compare(runs: Sequence[TrainingRun], baseline: TrainingRun) -> Comparison:
     """The runs side by side, baseline first. Data sets, experiments and splits must be loaded."""
     ordered = (baseline, *(run for run in runs if run.pk != baseline.pk))
+    rows = tuple(_metric_rows(ordered))
+    learned = tuple(row for row in rows if metrics.split_name(row.name)[0] in LEARNED_FROM)
     return Comparison(
         runs=ordered,
         baseline=baseline,
-        metrics=tuple(_metric_rows(ordered)),
+        metrics=tuple(row for row in rows if row not in learned),
+        other_metrics=learned,
         facts=_rows(ordered, _facts),
         parameters=_rows(ordered, _parameters),
         warnings=tuple(_warnings(ordered)),
