@@ -1,0 +1,128 @@
+"""Signing in and one's own account."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from knox.models import AuthToken
+
+from e2i_site.trail.models import TrailEntry
+from tests.conftest import PASSWORD
+
+pytestmark = pytest.mark.django_db
+PAGES = ("/", "/training/", "/registry/", "/audit/", "/trail/", "/jobs/")
+
+
+def test_signing_in_leads_where_one_wanted_to_go(client: Any, people: Any) -> None:
+    response = client.get("/trail/")
+    assert response.status_code == 302
+    login = response["Location"]
+    assert login.startswith("/accounts/login/")
+    response = client.post(login, {"username": "viewer", "password": PASSWORD, "next": "/trail/"})
+    assert response["Location"] == "/trail/"
+
+
+def test_signing_in_never_leads_away(client: Any, people: Any) -> None:
+    data = {"username": "viewer", "password": PASSWORD, "next": "https://evil.example/"}
+    assert client.post("/accounts/login/", data)["Location"] == "/"
+
+
+def test_a_wrong_password_says_so_and_keeps_the_name(client: Any, people: Any) -> None:
+    response = client.post("/accounts/login/", {"username": "viewer", "password": "wrong"})
+    assert response.status_code == 200
+    assert 'value="viewer"' in response.content.decode()
+    assert "correct username and password" in response.content.decode()
+
+
+def test_too_many_failures_lock_the_name_and_say_for_how_long(
+    client: Any, people: Any, settings: Any
+) -> None:
+    settings.AXES_ENABLED = True
+    settings.AXES_FAILURE_LIMIT = 2
+    data = {"username": "viewer", "password": "wrong"}
+    client.post("/accounts/login/", data)
+    response = client.post("/accounts/login/", data)
+    assert response.status_code == 429
+    assert "for 15 minutes" in response.content.decode()
+    right = client.post("/accounts/login/", {**data, "password": PASSWORD})
+    assert right.status_code == 429
+
+
+def test_signing_out_is_a_post(client: Any, people: Any) -> None:
+    client.force_login(people.viewer)
+    assert client.get("/accounts/logout/").status_code == 405
+    assert client.post("/accounts/logout/")["Location"] == "/accounts/login/"
+    assert client.get("/trail/").status_code == 302
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_ask_for_a_login_and_a_role(path: str, client: Any, people: Any) -> None:
+    assert client.get(path).status_code == 302
+    client.force_login(people.outsider)
+    response = client.get(path)
+    assert response.status_code == 403
+    assert "not allowed" in response.content.decode()
+
+
+def test_somebody_without_a_role_learns_it_from_the_profile(client: Any, people: Any) -> None:
+    client.force_login(people.outsider)
+    assert "has no role yet" in client.get("/accounts/profile/").content.decode()
+
+
+def test_a_token_is_shown_once_works_and_is_recorded(client: Any, people: Any) -> None:
+    client.force_login(people.viewer)
+    response = client.post("/accounts/tokens/", {"days": "7"})
+    assert response["Cache-Control"] == "no-store"
+    found = re.search(r'data-copy="([0-9a-zA-Z]{40,})"', response.content.decode())
+    assert found
+    token = found[1]
+    assert token not in client.get("/accounts/profile/").content.decode()
+    client.logout()
+    api = client.get("/api/v1/jobs/", headers={"Authorization": f"Token {token}"})
+    assert api.status_code == 200
+    entry = TrailEntry.objects.get(event="accounts.token.made")
+    assert entry.actor_name == "viewer"
+    assert token not in entry.changes
+
+
+def test_a_revoked_token_is_refused_and_recorded(client: Any, people: Any) -> None:
+    made, token = AuthToken.objects.create(user=people.viewer)
+    client.force_login(people.viewer)
+    client.post(f"/accounts/tokens/{made.token_key}/revoke/")
+    client.logout()
+    api = client.get("/api/v1/jobs/", headers={"Authorization": f"Token {token}"})
+    assert api.status_code == 401
+    assert TrailEntry.objects.filter(event="accounts.token.revoked").count() == 1
+
+
+def test_nobody_revokes_the_token_of_another(client: Any, people: Any) -> None:
+    made, _ = AuthToken.objects.create(user=people.approver)
+    client.force_login(people.administrator)
+    assert client.post(f"/accounts/tokens/{made.token_key}/revoke/").status_code == 404
+    assert AuthToken.objects.count() == 1
+
+
+@pytest.mark.parametrize("days", ["0", "100000", "x", ""])
+def test_a_token_always_expires(days: str, client: Any, people: Any) -> None:
+    client.force_login(people.viewer)
+    assert client.post("/accounts/tokens/", {"days": days}).status_code == 400
+    assert not AuthToken.objects.exists()
+
+
+def test_the_password_can_be_changed(client: Any, people: Any) -> None:
+    client.force_login(people.viewer)
+    new = "quite another passphrase"
+    data = {"old_password": PASSWORD, "new_password1": new, "new_password2": new}
+    assert client.post("/accounts/password/", data)["Location"] == "/accounts/profile/"
+    people.viewer.refresh_from_db()
+    assert people.viewer.check_password(new)
+
+
+def test_the_profile_is_few_queries(
+    client: Any, people: Any, django_assert_max_num_queries: Any
+) -> None:
+    client.force_login(people.approver)
+    with django_assert_max_num_queries(6):
+        assert client.get("/accounts/profile/").status_code == 200
