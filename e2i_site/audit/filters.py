@@ -18,13 +18,20 @@ PHASES = [(each.number, f"{each.number} · {each.title}") for each in plan.PHASE
 class FindingFilter(django_filters.FilterSet):  # type: ignore[misc, unused-ignore]
     """Findings by status, priority, phase, check, subject and text."""
 
-    status = django_filters.ChoiceFilter(choices=FindingStatus.choices, method="by_status")
-    priority = django_filters.ChoiceFilter(choices=Priority.choices)
-    phase = django_filters.ChoiceFilter(choices=PHASES)
+    status = django_filters.ChoiceFilter(
+        choices=FindingStatus.choices, method="by_status", empty_label="Any"
+    )
+    priority = django_filters.ChoiceFilter(choices=Priority.choices, empty_label="Any")
+    phase = django_filters.ChoiceFilter(choices=PHASES, empty_label="Any")
     check = django_filters.CharFilter(field_name="check_id", label="Check")
-    subject_kind = django_filters.CharFilter(label="Kind of subject")
-    subject_key = django_filters.CharFilter(label="Key of the subject")
-    regressed = django_filters.BooleanFilter(method="by_regressed", label="Came back")
+    subject_kind = django_filters.CharFilter(widget=forms.HiddenInput)
+    subject_key = django_filters.CharFilter(widget=forms.HiddenInput)
+    regressed = django_filters.ChoiceFilter(
+        choices=[("true", "Yes"), ("false", "No")],
+        method="by_regressed",
+        label="Came back",
+        empty_label="Any",
+    )
     text = django_filters.CharFilter(method="by_text", label="Text", widget=SEARCH)
 
     class Meta:
@@ -38,11 +45,9 @@ class FindingFilter(django_filters.FilterSet):  # type: ignore[misc, unused-igno
             return queryset.filter(Q(status=value) | unresolved_past_waiver)
         return queryset.filter(status=value).exclude(unresolved_past_waiver)
 
-    def by_regressed(
-        self, queryset: QuerySet[Finding], name: str, value: bool
-    ) -> QuerySet[Finding]:
+    def by_regressed(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
         came_back = Q(regressions__gt=0) & ~Q(status=FindingStatus.RESOLVED)
-        return queryset.filter(came_back if value else ~came_back)
+        return queryset.filter(came_back if value == "true" else ~came_back)
 
     def by_text(self, queryset: QuerySet[Finding], name: str, value: str) -> QuerySet[Finding]:
         for word in value.split():
@@ -57,8 +62,8 @@ class FindingFilter(django_filters.FilterSet):  # type: ignore[misc, unused-igno
 class AuditRunFilter(django_filters.FilterSet):  # type: ignore[misc, unused-ignore]
     """Audit runs by status and phase."""
 
-    status = django_filters.ChoiceFilter(choices=RunStatus.choices)
-    phase = django_filters.ChoiceFilter(choices=PHASES)
+    status = django_filters.ChoiceFilter(choices=RunStatus.choices, empty_label="Any")
+    phase = django_filters.ChoiceFilter(choices=PHASES, empty_label="Any")
 
     class Meta:
         model = AuditRun
@@ -69,7 +74,8 @@ class OutcomeFilter(django_filters.FilterSet):  # type: ignore[misc, unused-igno
     """What a run saw, by outcome, check and subject."""
 
     outcome = django_filters.ChoiceFilter(
-        choices=[each for each in Outcome.choices if each[0] in ("pass", "fail", "inconclusive")]
+        choices=[each for each in Outcome.choices if each[0] in ("pass", "fail", "inconclusive")],
+        empty_label="Any",
     )
     check = django_filters.CharFilter(field_name="result__check_id", label="Check")
     text = django_filters.CharFilter(

@@ -49,6 +49,15 @@ def may_revoke(user: AbstractBaseUser | AnonymousUser, finding: Finding, now: da
     return _auditor(user, "Revoking a waiver")
 
 
+def may_remedy(user: AbstractBaseUser | AnonymousUser, finding: Finding, now: datetime) -> Decision:
+    """A deployer, an auditor or an administrator, while the finding is not resolved."""
+    if finding.status_at(now) == FindingStatus.RESOLVED:
+        return refuse("The finding is resolved.")
+    if has_role(user, Role.DEPLOYER, Role.AUDITOR, Role.ADMINISTRATOR):
+        return ALLOWED
+    return refuse("A remedy needs the role deployer, auditor or administrator.")
+
+
 def waiver_fits(priority: str, reason: str, expires_at: datetime, now: datetime) -> Decision:
     """A waiver says why, and ends: within 7 days for a P0, within 90 for the others."""
     longest = LONGEST_P0_WAIVER if priority == Priority.P0 else LONGEST_WAIVER

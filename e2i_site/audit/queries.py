@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Case, Count, Value, When
@@ -48,6 +49,29 @@ def counts_by_priority(now: datetime) -> tuple[dict[str, int], int]:
         else:
             waived += number
     return counts, waived
+
+
+@dataclass(frozen=True)
+class FindingGroup:
+    """Open findings of one check; `priority` is that of the most urgent one."""
+
+    check_id: str
+    title: str
+    remediation: str
+    priority: str
+    findings: list[Finding]
+
+
+def most_urgent(now: datetime, *, read: int = 200, groups: int = 6) -> list[FindingGroup]:
+    """The most urgent open findings, grouped by check, the oldest first in each; 1 query."""
+    found: dict[str, FindingGroup] = {}
+    for each in Finding.objects.open(now).order_by("priority", "opened_at")[:read]:
+        group = found.setdefault(
+            each.check_id,
+            FindingGroup(each.check_id, each.title, each.remediation, each.priority, []),
+        )
+        group.findings.append(each)
+    return list(found.values())[:groups]
 
 
 def trend(runs: Sequence[AuditRun]) -> LineChart:

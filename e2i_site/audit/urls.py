@@ -14,6 +14,7 @@ urlpatterns = [
     path("findings/", findings.findings, name="findings"),
     path("findings/export/", findings.export, name="findings_export"),
     path("findings/<int:pk>/", findings.finding, name="finding"),
+    path("findings/<int:pk>/remedy/", findings.remedy, name="remedy"),
     path("findings/<int:pk>/waive/", findings.waive, name="waive"),
     path("findings/<int:pk>/revoke/", findings.revoke, name="revoke"),
     path("runs/", runs.runs, name="runs"),

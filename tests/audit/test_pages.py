@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import escape
 
-from e2i_site.audit import plan, runner
+from e2i_site.audit import plan, remedies, runner
 from e2i_site.audit.actions.start_audit import start_audit
 from e2i_site.audit.choices import Priority
 from e2i_site.audit.models import AuditRun, Finding, Waiver
@@ -269,3 +269,30 @@ def test_acts_ask_for_the_csrf_token(audited: Any, people: Any) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(people.auditor)
     assert client.post(reverse("audit:start")).status_code == 403
+
+
+def test_a_remedy_is_offered_started_and_recorded(
+    audited: AuditRun, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[tuple[str, str]] = []
+    offered = remedies.Remedy(
+        "Carry again", "Repeats it.", lambda f, user: started.append((f.check_id, user.username))
+    )
+    monkeypatch.setattr(remedies, "_remedies", {"4.1": offered})
+    finding = Finding.objects.get(check_id="4.1")
+    url = reverse("audit:remedy", args=[finding.pk])
+    assert "Carry again" in browser("viewer").get(finding.get_absolute_url()).content.decode()
+    assert browser("viewer").post(url).status_code == 403
+    assert started == []
+    assert browser("deployer").post(url).status_code == 303
+    assert started == [("4.1", "deployer")]
+    entry = TrailEntry.objects.get(event="audit.remedy.started")
+    assert (entry.actor_name, entry.new) == ("deployer", {"remedy": "Carry again"})
+    finding.refresh_from_db()
+    assert finding.status == "open"
+
+
+def test_a_check_without_remedy_offers_none(audited: AuditRun, browser: Any) -> None:
+    finding = Finding.objects.get(check_id="4.1")
+    url = reverse("audit:remedy", args=[finding.pk])
+    assert browser("auditor").post(url).status_code == 400

@@ -10,15 +10,16 @@ from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from e2i_site.audit import queries, registry
+from e2i_site.audit import queries, registry, remedies
+from e2i_site.audit.actions.remedy import apply_remedy
 from e2i_site.audit.actions.waive import revoke_waiver
 from e2i_site.audit.actions.waive import waive as grant_waiver
 from e2i_site.audit.filters import FindingFilter
 from e2i_site.audit.forms import RevokeForm, WaiveForm
 from e2i_site.audit.models import Finding
-from e2i_site.audit.policies import may_revoke, may_start, may_waive
+from e2i_site.audit.policies import may_remedy, may_revoke, may_start, may_waive
 from e2i_site.core.http import csv_response, errors_on, go_to
 from e2i_site.core.partials import render_page
 
@@ -105,11 +106,22 @@ def finding(request: HttpRequest, pk: int) -> HttpResponse:
         "check": registry.find(found.check_id),
         "waivers": found.waivers.select_related("owner", "granted_by"),
         "occurrences": queries.occurrences(found),
+        "remedy": remedies.find(found.check_id),
+        "may_remedy": may_remedy(request.user, found, now),
         "may_start": may_start(request.user, running),
         "may_waive": may_waive(request.user, found, now),
         "may_revoke": may_revoke(request.user, found, now),
     }
     return render(request, "audit/finding.html", context)
+
+
+@require_POST
+def remedy(request: HttpRequest, pk: int) -> HttpResponse:
+    """Start the remedy that the finding's check offers."""
+    found = get_object_or_404(Finding, pk=pk)
+    done = apply_remedy(finding=found, actor=cast("User", request.user))
+    messages.success(request, f"Started: {done.label}. Check again when it has ended.")
+    return go_to(request, found)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

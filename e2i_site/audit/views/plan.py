@@ -13,15 +13,12 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from e2i_site.audit import queries, report, state
 from e2i_site.audit.actions.start_audit import start_audit
-from e2i_site.audit.models import Finding
 from e2i_site.audit.policies import may_start
 from e2i_site.core.errors import InvalidInput
 from e2i_site.core.http import go_to
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-
-TOP = 8
 
 
 @require_GET
@@ -38,7 +35,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "is_clean": report.is_clean(phases, counts),
         "counts": counts,
         "waived": waived,
-        "findings": Finding.objects.open(now)[:TOP],
+        "groups": queries.most_urgent(now),
         "open_total": sum(counts.values()),
         "runs": runs[:6],
         "running": running,
