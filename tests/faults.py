@@ -33,13 +33,18 @@ class Fault:
     match: str = ""
     skip: int = 0
     times: int | None = None
+    first_only: bool = False
     hits: int = 0
+    known: set[int] = field(default_factory=set)
     lifted: threading.Event = field(default_factory=threading.Event)
     reached: threading.Event = field(default_factory=threading.Event)
 
-    def takes(self, request: str) -> bool:
+    def takes(self, request: str, message: bytes) -> bool:
         if self.lifted.is_set() or not re.search(self.match, request):
             return False
+        if self.first_only and hash(message) in self.known:
+            return False
+        self.known.add(hash(message))
         self.hits += 1
         number = self.hits - self.skip
         return number > 0 and (self.times is None or number <= self.times)
@@ -59,11 +64,20 @@ class FaultProxy:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def fault(
-        self, mode: str, match: str = "", *, skip: int = 0, times: int | None = None
+        self,
+        mode: str,
+        match: str = "",
+        *,
+        skip: int = 0,
+        times: int | None = None,
+        first_only: bool = False,
     ) -> Fault:
-        """Break matching requests from now on: after the first `skip`, and `times` times."""
+        """Break matching requests from now on: after the first `skip`, and `times` times.
+
+        `first_only`: each different request is broken when it comes first, not when it is repeated.
+        """
         assert mode in MODES
-        made = Fault(mode, match, skip, times)
+        made = Fault(mode, match, skip, times, first_only)
         with self._lock:
             self._faults.append(made)
         return made
@@ -109,7 +123,7 @@ class FaultProxy:
         request = " ".join(message.split(b"\r\n", 1)[0].decode().split()[:2])
         with self._lock:
             self.requests.append(request)
-            fault = next((each for each in self._faults if each.takes(request)), None)
+            fault = next((each for each in self._faults if each.takes(request, message)), None)
         mode = fault.mode if fault else ""
         if mode == "refuse":
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
