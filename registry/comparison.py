@@ -56,6 +56,23 @@ class Difference:
     def changed(self) -> bool:
         return bool(self.candidate != self.baseline)
 
+    @property
+    def candidate_text(self) -> str | None:
+        return _text(self.candidate)
+
+    @property
+    def baseline_text(self) -> str | None:
+        return _text(self.baseline)
+
+
+def _text(value: Any) -> str | None:
+    """A value for people: numbers without the noise of binary fractions."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
 
 @dataclass(frozen=True)
 class Comparison:

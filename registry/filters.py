@@ -55,7 +55,7 @@ class ModelFilter(django_filters.FilterSet):
         field_name="experiment__experiment_id", label="Experiment"
     )
     stage = django_filters.ChoiceFilter(
-        choices=Stage.choices, method="by_stage", label="Has a version in"
+        choices=Stage.choices, method="by_stage", label="Has a version in", empty_label="Any stage"
     )
 
     class Meta:

@@ -73,6 +73,8 @@ def trail_events(entries: Iterable[TrailEntry]) -> list[Event]:
 def _trail(entry: TrailEntry) -> Event:
     seen = look(_TRAIL_LOOKS.get(entry.event.rpartition(".")[2], ""))
     words = label(entry.event)
+    if decision := entry.new.get("decision"):
+        words = f"{words}: {look(decision).label.lower()}"
     return Event(
         entry.at,
         words[:1].lower() + words[1:],

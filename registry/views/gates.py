@@ -77,7 +77,7 @@ class GateView:
     @property
     def open(self) -> bool:
         """What did not pass, and what was measured on traffic, is unfolded from the start."""
-        return not self.passed or self.plot is not None
+        return self.plot is not None or (not self.passed and bool(self.tables))
 
 
 def gate_views(promotion: Promotion) -> list[GateView]:

@@ -32,7 +32,7 @@ class Node:
     @property
     def short(self) -> str:
         """The title, cut to the width of a box."""
-        return self.title if len(self.title) <= 22 else f"{self.title[:21]}…"
+        return self.title if len(self.title) <= 19 else f"{self.title[:18]}…"
 
     @property
     def short_detail(self) -> str:

@@ -33,6 +33,10 @@ class Move:
         return f"Request for {self.stage}"
 
     @property
+    def stage_label(self) -> str:
+        return str(self.stage.label)
+
+    @property
     def icon(self) -> str:
         return "archive" if self.stage == Stage.ARCHIVED else "git-pull-request"
 

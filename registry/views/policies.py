@@ -86,13 +86,10 @@ def rules_in_words(policy: PromotionPolicy) -> Iterable[StageRules]:
 
 
 def approvals_in_words(rules: Mapping[str, Any]) -> str:
-    """{"count": 2, "roles": ["approver"]} gives "2 people with the role approver approve"."""
+    """{"count": 2, "roles": ["approver"]} as a sentence: "2 approvals by people …"."""
     count, roles = rules.get("count", 1), " or ".join(rules.get("roles", ["approver"]))
-    who = "1 person" if count == 1 else f"{count} people"
-    verb = "approves" if count == 1 else "approve"
-    return (
-        f"{who} with the role {roles} {verb}; neither who requested it nor who trained the version."
-    )
+    who = "1 approval by somebody" if count == 1 else f"{count} approvals by people"
+    return f"{who} with the role {roles} who neither requested it nor trained the version."
 
 
 def shadow_in_words(limits: Mapping[str, Any]) -> Iterable[str]:
@@ -100,12 +97,12 @@ def shadow_in_words(limits: Mapping[str, Any]) -> Iterable[str]:
     if not limits:
         return
     yield f"At least {limits['hours']:g} h in shadow and {limits['requests']:,} mirrored requests."
-    yield f"Error rate below {limits['error_rate']:.3%}."
+    yield f"Error rate below {100 * limits['error_rate']:g} %."
     yield f"99 % of requests answered within {limits['p99_ms']:g} ms."
     if limits.get("sequential"):
         yield (
             f"Both rates certified by a test that stays valid however often one looks; the chance "
-            f"of a wrong pass is at most {limits['alpha']:.0%}."
+            f"of a wrong pass is at most {100 * limits['alpha']:g} %."
         )
     else:
         yield "Only these floors count, without a bound on chance."

@@ -22,7 +22,7 @@ def test_the_default_policy_reads_as_sentences(browser: Browser, approver: User)
     )
     assert "At least 24 h in shadow and 1,000 mirrored requests." in text
     assert "99 % of requests answered within 150 ms." in text
-    assert "1 person with the role approver approves" in text
+    assert "1 approval by somebody with the role approver who neither requested it" in text
     assert "Blocking" in text and "P0, P1" in text
 
 
@@ -41,7 +41,7 @@ def test_a_window_without_a_bound_says_so() -> None:
 
 def test_two_approvals() -> None:
     assert approvals_in_words({"count": 2, "roles": ["approver"]}).startswith(
-        "2 people with the role approver approve;"
+        "2 approvals by people with the role approver who"
     )
 
 

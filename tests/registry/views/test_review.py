@@ -24,6 +24,7 @@ from tests.factories.registry import PromotionFactory
 from tests.registry.views.conftest import SESSION
 
 pytestmark = pytest.mark.django_db
+TRIGGER = 'hx-trigger="every'
 Decide = Callable[..., Any]
 Browser = Callable[[User], Client]
 
@@ -323,11 +324,11 @@ def test_the_page_polls_only_while_machines_work(
     browser: Browser, approver: User, promotion: Promotion
 ) -> None:
     client = browser(approver)
-    assert "every " not in client.get(promotion.get_absolute_url()).content.decode()
+    assert TRIGGER not in client.get(promotion.get_absolute_url()).content.decode()
     job = enqueue("registry.carry_stage", subject="model:churn", payload={"model": "churn"})
-    assert "every " in client.get(promotion.get_absolute_url()).content.decode()
+    assert TRIGGER in client.get(promotion.get_absolute_url()).content.decode()
     Job.objects.filter(pk=job.pk).update(state=JobState.SUCCEEDED, finished_at=timezone.now())
-    assert "every " not in client.get(promotion.get_absolute_url()).content.decode()
+    assert TRIGGER not in client.get(promotion.get_absolute_url()).content.decode()
 
 
 def test_a_waiting_job_says_what_it_waits_for(
