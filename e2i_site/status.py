@@ -10,8 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import F, Func, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import F, Func, Subquery
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
@@ -19,7 +18,7 @@ from django.utils.functional import SimpleLazyObject
 from e2i_site.audit.choices import RunStatus
 from e2i_site.audit.models import AuditRun
 from e2i_site.jobs.breaker_store import NAME as BREAKER
-from e2i_site.jobs.models import UNFINISHED, BreakerRecord, Job
+from e2i_site.jobs.models import BreakerRecord, Job
 from e2i_site.mlflow_connector.breaker import CLOSED, HALF_OPEN, OPEN, OPEN_SECONDS, BreakerData
 from registry.models import SyncState
 
@@ -83,7 +82,7 @@ def breaker_status(data: dict[str, Any] | None, synced_at: datetime | None) -> B
 
 
 def site_status() -> SiteStatus:
-    """The present state, at most `CACHE_SECONDS` old; one query, two before the first sync."""
+    """The present state, at most `CACHE_SECONDS` old; one query, four before the first sync."""
     found: SiteStatus | None = cache.get(CACHE_KEY)
     if found is None:
         found = _read()
@@ -92,41 +91,38 @@ def site_status() -> SiteStatus:
 
 
 def _read() -> SiteStatus:
-    row = _facts(SyncState.objects.filter(source="mlflow")).values("succeeded_at", "error", *_FACTS)
-    facts = (
-        row.first() or _facts(BreakerRecord.objects.filter(name=BREAKER)).values(*_FACTS).first()
-    )
-    if facts is None:
-        return SiteStatus(breaker_status(None, None))
-    synced_at = facts.get("succeeded_at")
-    return SiteStatus(
-        breaker=breaker_status(facts["breaker"], synced_at),
-        synced_at=synced_at,
-        sync_error=facts.get("error", ""),
-        audited_at=facts["audited_at"],
-        audit_run=facts["audit_run"],
-        jobs_unfinished=facts["jobs_unfinished"],
-    )
-
-
-_FACTS = ("breaker", "audited_at", "audit_run", "jobs_unfinished")
-
-
-def _facts(rows: QuerySet[Any]) -> QuerySet[Any]:
-    """Facts of other tables beside each row, so that all of it is one query."""
+    breaker = BreakerRecord.objects.filter(name=BREAKER).values("data")
     audits = AuditRun.objects.filter(status=RunStatus.FINISHED).order_by("-id")
-    unfinished = (
-        Job.objects.filter(state__in=UNFINISHED)
-        .exclude(key__startswith="every:")
-        .order_by()
-        .annotate(number=Func(F("pk"), function="COUNT"))
-        .values("number")
+    asked = Job.objects.unfinished().exclude(key__startswith="every:").order_by()
+    counted = asked.annotate(number=Func(F("pk"), function="COUNT")).values("number")
+    # Facts of other tables beside the one row of this, so that all of it is one query.
+    row = (
+        SyncState.objects.filter(source="mlflow")
+        .annotate(
+            breaker=Subquery(breaker),
+            audited_at=Subquery(audits.values("finished_at")[:1]),
+            audit_run=Subquery(audits.values("pk")[:1]),
+            jobs=Subquery(counted),
+        )
+        .values("succeeded_at", "error", "breaker", "audited_at", "audit_run", "jobs")
+        .first()
     )
-    return rows.annotate(
-        breaker=Subquery(BreakerRecord.objects.filter(name=BREAKER).values("data")),
-        audited_at=Subquery(audits.values("finished_at")[:1]),
-        audit_run=Subquery(audits.values("pk")[:1]),
-        jobs_unfinished=Coalesce(Subquery(unfinished), 0),
+    if row is None:
+        last = audits.only("finished_at").first()
+        data = breaker.values_list("data", flat=True).first()
+        return SiteStatus(
+            breaker=breaker_status(data, None),
+            audited_at=last.finished_at if last else None,
+            audit_run=last.pk if last else None,
+            jobs_unfinished=asked.count(),
+        )
+    return SiteStatus(
+        breaker=breaker_status(row["breaker"], row["succeeded_at"]),
+        synced_at=row["succeeded_at"],
+        sync_error=row["error"],
+        audited_at=row["audited_at"],
+        audit_run=row["audit_run"],
+        jobs_unfinished=row["jobs"] or 0,
     )
 
 
