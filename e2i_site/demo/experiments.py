@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from e2i_site.core.errors import E2IError
-from e2i_site.demo.work import StepFailed, finish
+from e2i_site.demo.work import StepFailed, finish, settle
 from registry.models import RegistryEntry
 from training.actions.create_experiment import create_experiment
 from training.actions.import_dataset import import_shipped
@@ -107,6 +107,8 @@ def train(question: Question, version: int, actor: User) -> str:
         )
         if run.job is not None:
             finish(run.job, timeout=TRAIN_SECONDS)
+        # What is still to be delivered to MLflow is a job of its own.
+        settle(timeout=TRAIN_SECONDS)
     entry = _registered(question, version)
     if entry is None or entry.training_run is None:
         raise StepFailed(f"No version {version} of {question.slug} was registered.")
