@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import QuerySet
+from django.db.models import QuerySet, Subquery
 from django.utils import timezone
 
-from deployments.choices import Environment
+from deployments.choices import DeploymentStatus, Environment
 from deployments.models import Deployment, GatewayInstance, TrafficMinute
 from deployments.shadow.histogram import Histogram, merged
+from e2i_site.jobs.models import Job
 
 # What the board calls live traffic.
 RECENT = timedelta(minutes=15)
@@ -149,6 +150,21 @@ class Slot:
     deployment: Deployment
     traffic: Traffic
     share: float | None
+    per_minute: tuple[int, ...] = ()
+
+    @property
+    def status_words(self) -> str:
+        """What it does, in the words of the board."""
+        if self.deployment.status == DeploymentStatus.ACTIVE:
+            return "Gets copies" if self.deployment.is_shadow else "Answers"
+        return str(self.deployment.get_status_display())
+
+    @property
+    def tone(self) -> str:
+        """Whether health or measured errors ask for somebody's eye."""
+        if self.deployment.status == DeploymentStatus.FAILED or self.deployment.health_failures:
+            return "bad"
+        return "warn" if self.traffic.errors else "good"
 
 
 @dataclass(frozen=True)
@@ -171,21 +187,24 @@ def board(now: datetime | None = None) -> list[BoardRow]:
         .order_by("endpoint_name", "-pk")
     )
     minutes = traffic_since([each.pk for each in live], now - RECENT)
-    rows: dict[str, list[tuple[Deployment, Traffic]]] = defaultdict(list)
+    rows: dict[str, list[tuple[Deployment, list[TrafficMinute]]]] = defaultdict(list)
     for each in live:
-        rows[each.endpoint_name].append((each, total(minutes.get(each.pk, ()), RECENT)))
-    return [_row(endpoint, found) for endpoint, found in rows.items()]
+        rows[each.endpoint_name].append((each, minutes.get(each.pk, [])))
+    return [_row(endpoint, found, now) for endpoint, found in rows.items()]
 
 
-def _row(endpoint: str, found: list[tuple[Deployment, Traffic]]) -> BoardRow:
+def _row(
+    endpoint: str, found: list[tuple[Deployment, list[TrafficMinute]]], now: datetime
+) -> BoardRow:
     answered: dict[str, int] = defaultdict(int)
-    for deployment, traffic in found:
+    for deployment, minutes in found:
         if not deployment.is_shadow:
-            answered[deployment.environment] += traffic.requests
-    slots = [
-        Slot(each, traffic, _share(traffic.requests, answered[each.environment]))
-        for each, traffic in found
-    ]
+            answered[deployment.environment] += sum(row.requests for row in minutes)
+    slots = []
+    for each, minutes in found:
+        traffic = total(minutes, RECENT)
+        share = _share(traffic.requests, answered[each.environment])
+        slots.append(Slot(each, traffic, share, _per_minute(minutes, now)))
 
     def where(environment: str, shadow: bool) -> tuple[Slot, ...]:
         return tuple(
@@ -203,18 +222,47 @@ def _row(endpoint: str, found: list[tuple[Deployment, Traffic]]) -> BoardRow:
     )
 
 
+def _per_minute(minutes: list[TrafficMinute], now: datetime) -> tuple[int, ...]:
+    """Requests of each of the last minutes, the oldest first."""
+    by_minute = {row.minute: row.requests for row in minutes}
+    present = now.replace(second=0, microsecond=0)
+    span = int(RECENT / timedelta(minutes=1))
+    return tuple(
+        by_minute.get(present - timedelta(minutes=back), 0) for back in range(span, -1, -1)
+    )
+
+
 def _share(part: int, whole: int) -> float | None:
     return min(1.0, part / whole) if whole else None
 
 
 def deployment_for_page(pk: int) -> QuerySet[Deployment]:
-    """One deployment with what its page shows of other tables."""
-    return Deployment.objects.filter(pk=pk).select_related(
-        "entry",
-        "promotion__policy",
-        "deployed_by",
-        "previous_deployment__entry",
-        "shadow_window__policy",
+    """One deployment with what its page shows of other tables.
+
+    `job_under_way`: key of the roll-out or rollback that is not finished, if any.
+    """
+    keys = [f"roll_out:{pk}", f"roll_back:{pk}"]
+    job = Job.objects.unfinished().filter(key__in=keys).order_by("-pk")
+    return (
+        Deployment.objects.filter(pk=pk)
+        .select_related(
+            "entry",
+            "promotion__policy",
+            "deployed_by",
+            "previous_deployment__entry",
+            "shadow_window__policy",
+            "shadow_window__entry",
+        )
+        .annotate(job_under_way=Subquery(job.values("pk")[:1]))
+    )
+
+
+def deployments_for_list() -> QuerySet[Deployment]:
+    """Deployments of all times with what a row shows."""
+    return (
+        Deployment.objects.select_related("entry", "deployed_by")
+        .defer("entry__signature", "entry__hyperparameters", "entry__selection_rationale")
+        .order_by("-pk")
     )
 
 
