@@ -18,13 +18,17 @@ def storage_url() -> str:
 
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
-    given = connection.settings_dict
-    return URL.create(
+    given = {
+        name: str(value)
+        for name, value in connection.get_connection_params().items()
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != ""
+    }
+    options = f"{given.pop('options', '')} -csearch_path={SCHEMA}".strip()
+    url = URL.create(
         "postgresql+psycopg2",
-        username=given["USER"] or None,
-        password=given["PASSWORD"] or None,
-        host=given["HOST"] or None,
-        port=int(given["PORT"]) if given["PORT"] else None,
-        database=given["NAME"],
-        query={"options": f"-csearch_path={SCHEMA}"},
-    ).render_as_string(hide_password=False)
+        username=given.pop("user", None),
+        password=given.pop("password", None),
+        database=given.pop("dbname"),
+        query={**given, "options": options},
+    )
+    return url.render_as_string(hide_password=False)

@@ -20,7 +20,7 @@ from training.pipeline.selector.run import ORDER as SELECTOR
 from training.pipeline.trainer.run import ORDER as TRAINER
 from training.study_storage import storage_url
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
 def test_from_selection_to_a_registered_version(

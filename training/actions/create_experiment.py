@@ -61,7 +61,7 @@ def create_experiment(
     if Experiment.objects.filter(experiment_id=experiment_id).exists():
         raise Conflict(f"There is an experiment {experiment_id} already.")
     try:
-        experiment.full_clean()
+        experiment.full_clean(exclude=["created_by"])
     except ValidationError as error:
         field, messages = next(iter(error.message_dict.items()))
         raise InvalidInput(f"{field}: {messages[0]}", field=field) from None

@@ -65,7 +65,7 @@ class NodeLog:
         note = NodeNote()
         try:
             yield note
-        except Stopped as stop:
+        except (Stopped, KeyboardInterrupt, SystemExit) as stop:
             self._end(row, NodeOutcome.INTERRUPTED, note, str(stop))
             raise
         except BaseException as error:

@@ -48,6 +48,9 @@ def run_selection(*, selection_id: int, job: JobContext) -> dict[str, Any]:
         if isinstance(stop.cause, Cancelled):
             _end(selection, RunStatus.KILLED, str(stop))
         raise stop.cause from None
+    except (KeyboardInterrupt, SystemExit):
+        _end(selection, RunStatus.KILLED, "Interrupted.")
+        raise
     except Exception as error:
         logger.exception("Selection %s failed", selection.pk)
         message = f"{type(error).__name__}: {error}"

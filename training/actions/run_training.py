@@ -52,6 +52,9 @@ def run_training(*, run_id: int, job: JobContext) -> dict[str, Any]:
         if isinstance(stop.cause, Cancelled):
             _end(run, RunStatus.KILLED, str(stop))
         raise stop.cause from None
+    except (KeyboardInterrupt, SystemExit):
+        _end(run, RunStatus.KILLED, "Interrupted.")
+        raise
     except Exception as error:
         logger.exception("Training run %s failed", run.pk)
         message = f"{type(error).__name__}: {error}"

@@ -15,6 +15,7 @@ from django.db import connection
 from e2i_site.core.errors import E2IError, InvalidInput, Refused
 from e2i_site.jobs import runner
 from e2i_site.jobs.models import Job, JobState
+from training.actions.settle import settle
 from training.models import Experiment
 
 PAUSE = 0.3
@@ -64,6 +65,7 @@ def watch(job: Job, errors: Output) -> Job:
         Job.objects.filter(pk=job.pk).update(cancel_requested=True)
         errors.write("Stopping …")
         _follow(job, errors)
+        settle()
     job.refresh_from_db()
     if job.state != JobState.SUCCEEDED:
         raise CommandError(f"{job.get_state_display()}: {job.message}", returncode=1)

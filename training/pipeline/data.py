@@ -348,9 +348,13 @@ def _clean(column: pd.Series, described: Column) -> pd.Series:
         if pd.api.types.is_numeric_dtype(column):
             return column.astype("float64")
         try:
-            return pd.to_datetime(column, utc=True)
-        except (ValueError, TypeError) as error:
-            raise InvalidInput(f"Time column {described.name!r}: {error}") from None
+            return pd.to_datetime(column, utc=True, format="ISO8601")
+        except (ValueError, TypeError):
+            raise InvalidInput(
+                f"Time column {described.name!r} holds something else than dates; write them as "
+                "2024-01-31 or 2024-01-31T12:00:00Z.",
+                field="time_column",
+            ) from None
     return column.astype("object").where(column.notna(), np.nan)
 
 
