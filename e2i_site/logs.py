@@ -13,6 +13,8 @@ from typing import Any
 
 from e2i_site.core.errors import ConfigurationError
 
+# A line for every wake-up, request to MLflow or process start is noise.
+QUIET = ("celery", "httpx", "axes")
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -30,9 +32,7 @@ def configuration(level: str, as_json: bool) -> dict[str, Any]:
         "loggers": {
             # Its own handlers would say everything twice.
             "django": {"handlers": [], "level": level, "propagate": True},
-            # One line for every periodic wake-up is noise.
-            "celery": {"level": max(level, "WARNING", key=LEVELS.index)},
-            "httpx": {"level": max(level, "WARNING", key=LEVELS.index)},
+            **{name: {"level": max(level, "WARNING", key=LEVELS.index)} for name in QUIET},
         },
     }
 
@@ -40,7 +40,7 @@ def configuration(level: str, as_json: bool) -> dict[str, Any]:
 class MaskingFormatter(logging.Formatter):
     """Hides secrets in the message and in the traceback, however they were logged."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
 
     def format(self, record: logging.LogRecord) -> str:
         from e2i_site.mlflow_connector.masking import mask_text

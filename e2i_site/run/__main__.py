@@ -45,6 +45,7 @@ def main() -> int:
 async def _run(environment: dict[str, str], own_mlflow: bool) -> None:
     programs = read_procfile(ROOT / "Procfile", environment)
     async with Supervisor(environment, ROOT) as supervisor:
+        supervisor.say("Preparing the database and the static files.")
         if await supervisor.run_once(_python("", "-m", "e2i_site.run.prepare")):
             if supervisor.stop.is_set():
                 return

@@ -23,6 +23,8 @@ BACKOFF_SECONDS = (1, 2, 5, 10, 30)
 # A process that ran this long was well; its next fall counts as the first.
 HEALTHY_SECONDS = 60
 LINE_LIMIT = 1 << 20
+# As a shell says it: the command was not found or not allowed.
+NOT_STARTED = 127
 COLOURS = ("36", "32", "33", "35", "34", "31")
 
 
@@ -111,36 +113,50 @@ class Supervisor:
             await self.pause(delay)
 
     async def _run(self, program: Program) -> int:
-        process = await asyncio.create_subprocess_exec(
-            *program.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env=self._environment,
-            cwd=self._folder,
-            start_new_session=True,
-            limit=LINE_LIMIT,
-        )
+        # A pipe of our own: asyncio's would hold the wait until grandchildren close it too.
+        read_end, write_end = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=write_end,
+                stderr=write_end,
+                env=self._environment,
+                cwd=self._folder,
+                start_new_session=True,
+            )
+        except OSError as error:
+            os.close(read_end)
+            self.say(f"{program.command[0]} cannot be started: {error.strerror}.")
+            return NOT_STARTED
+        finally:
+            os.close(write_end)
         with self._guarded(process.pid):
-            assert process.stdout is not None
-            pump = asyncio.create_task(self._pump(process.stdout, program.name))
+            pump = asyncio.create_task(self._pump(read_end, program.name))
             if self.stop.is_set():
                 process.terminate()
             status = await process.wait()
             # What the process itself started and did not end.
             _signal(process.pid, signal.SIGKILL)
             await asyncio.wait([pump], timeout=2)
+            pump.cancel()
             return status
 
-    async def _pump(self, lines: asyncio.StreamReader, name: str) -> None:
-        while True:
-            try:
-                line = await lines.readline()
-            except ValueError:
-                continue  # A line beyond the limit; the reader has dropped it.
-            if not line:
-                return
-            self.say(line.decode(errors="replace").rstrip(), name)
+    async def _pump(self, pipe: int, name: str) -> None:
+        """Say every line that comes through `pipe`."""
+        reader = asyncio.StreamReader(limit=LINE_LIMIT)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(pipe, "rb", 0)
+        )
+        with contextlib.closing(transport):
+            while True:
+                try:
+                    line = await reader.readline()
+                except ValueError:
+                    continue  # A line beyond the limit; the reader has dropped it.
+                if not line:
+                    return
+                self.say(line.decode(errors="replace").rstrip(), name)
 
     @contextlib.contextmanager
     def _guarded(self, group: int) -> Iterator[None]:

@@ -1,0 +1,166 @@
+"""`python -m e2i_site.run` as people start it: refusals in one line, and the whole of it once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.mlflow_process import answers, stop_group
+from tests.services import free_port
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _environment(folder: Path, **extra: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("E2I_", "MLFLOW_", "DJANGO"))}
+    kept.pop("DATABASE_URL", None)
+    ports = {name: str(free_port()) for name in ("WEB_PORT", "MLFLOW_PORT", "GATEWAY_PORT")}
+    return {**kept, **ports, "E2I_DATA_DIR": str(folder / "data"), "E2I_DEMO": "0", **extra}
+
+
+def _refused(environment: dict[str, str]) -> str:
+    """Start it; it must end with status 2 and say one line, which is returned."""
+    done = subprocess.run(
+        [sys.executable, "-m", "e2i_site.run"],
+        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stdout + done.stderr
+    output = (done.stdout + done.stderr).splitlines()
+    lines = [line for line in output if not line.startswith("e2i       | Preparing")]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_a_taken_port(tmp_path: Path) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        line = _refused(_environment(tmp_path, GATEWAY_PORT=str(port)))
+    assert f"Port {port} is taken" in line
+    assert "GATEWAY_PORT" in line
+
+
+def test_one_port_for_two(tmp_path: Path) -> None:
+    port = str(free_port())
+    line = _refused(_environment(tmp_path, GATEWAY_PORT=port, WEB_PORT=port))
+    assert "GATEWAY_PORT and WEB_PORT are both" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("WEB_PORT", "eighty"),
+        ("DATABASE_URL", "mysql://root@localhost/e2i"),
+        ("E2I_TRAINERS", "0"),
+        ("E2I_LOG_LEVEL", "loud"),
+        ("E2I_DATA_DIR", "/dev/null/data"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named(tmp_path: Path, name: str, value: str) -> None:
+    assert name in _refused(_environment(tmp_path, **{name: value}))
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    wrong = tmp_path / "notes.txt"
+    wrong.write_text("not a database, " * 100)
+    line = _refused(_environment(tmp_path, DATABASE_URL=f"sqlite:///{wrong}"))
+    assert str(wrong) in line
+    assert "DATABASE_URL" in line
+
+
+def test_a_locked_database(tmp_path: Path) -> None:
+    path = tmp_path / "locked.sqlite3"
+    with sqlite3.connect(path, isolation_level=None) as holder:
+        holder.execute("CREATE TABLE anything (id integer)")
+        holder.execute("BEGIN EXCLUSIVE")
+        line = _refused(_environment(tmp_path, DATABASE_URL=f"sqlite:///{path}"))
+    assert "locked" in line
+
+
+def test_an_unreachable_database(tmp_path: Path) -> None:
+    url = f"postgresql://e2i:hunter2@127.0.0.1:{free_port()}/e2i"
+    line = _refused(_environment(tmp_path, DATABASE_URL=url))
+    assert "cannot be used" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.e2e
+def test_everything_starts_survives_a_fall_and_stops(tmp_path: Path) -> None:
+    environment = _environment(tmp_path)
+    site, mlflow, gateway = (
+        f"http://127.0.0.1:{environment[name]}"
+        for name in ("WEB_PORT", "MLFLOW_PORT", "GATEWAY_PORT")
+    )
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "e2i_site.run"],
+            cwd=ROOT, env=environment, stdout=output, stderr=output, start_new_session=True,
+        )  # fmt: skip
+    try:
+        for url in (f"{site}/healthz", f"{gateway}/health", f"{mlflow}/health"):
+            _wait_until(lambda url=url: answers(url), log)
+        _wait_until(lambda: _ready(site), log)
+
+        refusal = _refused({**_environment(tmp_path), "E2I_DATA_DIR": environment["E2I_DATA_DIR"]})
+        assert "already runs" in refusal
+
+        os.kill(_child(process.pid, "gunicorn"), signal.SIGKILL)
+        _wait_until(lambda: "web ended (killed by SIGKILL)" in log.read_text(), log)
+        _wait_until(lambda: answers(f"{site}/healthz"), log)
+
+        everyone = _descendants(process.pid)
+        assert len(everyone) > 6
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=15) == 0
+        assert time.monotonic() - begin < 12
+        assert not [pid for pid in everyone if Path(f"/proc/{pid}").exists()]
+    finally:
+        stop_group(process.pid)
+
+
+def _ready(site: str) -> bool:
+    """Database, broker and migrations answer; so does MLflow."""
+    try:
+        with urllib.request.urlopen(f"{site}/readyz", timeout=5) as response:
+            return bool(json.load(response))
+    except OSError:
+        return False
+
+
+def _wait_until(holds: object, log: Path, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if holds():  # type: ignore[operator]
+            return
+        time.sleep(0.2)
+    raise AssertionError(log.read_text()[-3000:])
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return children + [below for child in children for below in _descendants(child)]
+
+
+def _child(pid: int, name: str) -> int:
+    """The first process under `pid` whose command line holds `name`."""
+    for child in _descendants(pid):
+        if name in Path(f"/proc/{child}/cmdline").read_text():
+            return child
+    raise AssertionError(f"no {name} under {pid}")
