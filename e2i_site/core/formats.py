@@ -48,3 +48,10 @@ def figure(value: Any, digits: int = 4) -> str:
         return f"{value:,}"
     number = float(value)
     return f"{number:,.0f}" if abs(number) >= 10_000 else f"{number:.{digits}g}"
+
+
+def percent(value: float | None) -> str:
+    """A share of 1 as a percentage with up to three significant places: "0 %", "0.12 %"."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value * 100:.3g} %"

@@ -18,7 +18,7 @@ from deployments.choices import DeploymentStatus, WindowState
 from e2i_site.audit.choices import FindingStatus, Outcome, Priority
 from e2i_site.core.charts import LineChart, Series
 from e2i_site.core.decision import ALLOWED, refuse
-from e2i_site.core.formats import duration, figure, relative
+from e2i_site.core.formats import duration, figure, percent, relative
 from e2i_site.core.statuses import UNKNOWN, look
 from e2i_site.core.templatetags.e2i import ICONS, icon
 from e2i_site.jobs.models import JobState
@@ -203,6 +203,13 @@ def test_relative_times(seconds: float, words: str) -> None:
 )
 def test_durations(seconds: float | None, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0, "0 %"), (0.0012, "0.12 %"), (0.5, "50 %"), (1, "100 %"), (None, "–")]
+)
+def test_percentages(share: float | None, words: str) -> None:
+    assert percent(share) == words
 
 
 @given(st.floats(min_value=0, max_value=10**9))

@@ -16,7 +16,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 from e2i_site.core import components
-from e2i_site.core.formats import duration, figure, relative
+from e2i_site.core.formats import duration, figure, percent, relative
 from e2i_site.core.places import places
 from e2i_site.core.statuses import look
 
@@ -26,6 +26,7 @@ ICONS = Path(__file__).resolve().parents[2] / "static/e2i_site/vendor/icons"
 STAGES = ("development", "staging", "shadow", "production")
 register.filter(duration)
 register.filter(figure)
+register.filter(percent)
 DASH = format_html('<span class="e-missing" title="Not measured">{}</span>', "–")
 
 
