@@ -107,8 +107,9 @@ class RouteTable:
         try:
             targets = list(self._provider.read())
         except Exception as error:
+            if not self.problem:
+                logger.exception("The routes could not be read; the last ones stay")
             self.problem = f"The routes could not be read: {type(error).__name__}."
-            logger.exception("The routes could not be read")
             return
         self._switch(targets)
         missing = [each for each in targets if self._host.get(each.digest) is None]
@@ -176,9 +177,13 @@ class Refresher:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        failing = False
         while not self._over.is_set():
             try:
                 self._function()
+                failing = False
             except Exception:
-                logger.exception("%s failed; it runs again", self._thread.name)
+                if not failing:
+                    logger.exception("%s failed; it is tried again and again", self._thread.name)
+                failing = True
             self._over.wait(self._seconds)
