@@ -16,7 +16,9 @@ def endpoint_for(model_name: str) -> str:
     Raises Refused where another model uses the same endpoint.
     """
     endpoint = re.sub(r"[^-a-zA-Z0-9_]+", "-", model_name)
-    others = Deployment.objects.filter(endpoint_name=endpoint).exclude(entry__model__name=model_name)
+    others = Deployment.objects.filter(endpoint_name=endpoint).exclude(
+        entry__model__name=model_name
+    )
     if other := others.select_related("entry").first():
         raise Refused([f"The endpoint {endpoint} belongs to the model {other.entry.model_id}."])
     return endpoint

@@ -20,11 +20,11 @@ def wanted_aliases(model_name: str) -> dict[str, str | None]:
     """
     used = set(
         StageChange.objects.filter(
-            entry__model_id=model_name, to_stage__in=ALIASED_STAGES
+            entry__model__name=model_name, to_stage__in=ALIASED_STAGES
         ).values_list("to_stage", flat=True)
     )
     # Staging may hold several versions; the alias shows the newest.
-    entries = RegistryEntry.objects.filter(model_id=model_name, stage__in=used)
+    entries = RegistryEntry.objects.filter(model__name=model_name, stage__in=used)
     present = {entry.stage: str(entry.model_version) for entry in entries.order_by("model_version")}
     return {stage: present.get(stage) for stage in sorted(used)}
 
@@ -61,7 +61,7 @@ def carry(model_name: str) -> dict[str, Any]:
         changed["aliases"][alias] = version
     escaped = model_name.replace("'", "''")
     versions = {v.version: v for v in connector.iter_model_versions(f"name = '{escaped}'")}
-    for entry in RegistryEntry.objects.filter(model_id=model_name):
+    for entry in RegistryEntry.objects.filter(model__name=model_name):
         if version_row := versions.get(str(entry.model_version)):
             changed["tags"].update(_carry_tags(entry, version_row))
     RegisteredModel.objects.filter(name=model_name).update(aliases=aliases)

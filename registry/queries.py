@@ -129,13 +129,15 @@ def model_rows(models: Sequence[RegisteredModel]) -> list[ModelRow]:
         )
         for model in models
     }
-    staged = RegistryEntry.objects.filter(model_id__in=rows, stage__in=ALIASED_STAGES)
+    staged = RegistryEntry.objects.filter(model__name__in=list(rows), stage__in=ALIASED_STAGES)
     for entry in staged.defer(*_LONG).order_by("-model_version"):
         rows[entry.model_id].places.setdefault(entry.stage, []).append(entry)
-    changes = StageChange.objects.filter(entry__model_id__in=rows, to_stage__in=ALIASED_STAGES)
-    for name, stage in changes.order_by().values_list("entry__model_id", "to_stage").distinct():
+    changes = StageChange.objects.filter(
+        entry__model__name__in=list(rows), to_stage__in=ALIASED_STAGES
+    )
+    for name, stage in changes.order_by().values_list("entry__model__name", "to_stage").distinct():
         rows[name].used.add(stage)
-    for promotion in open_promotions().filter(entry__model_id__in=rows):
+    for promotion in open_promotions().filter(entry__model__name__in=list(rows)):
         rows[promotion.entry.model_id].promotions.append(promotion)
     return list(rows.values())
 
@@ -151,7 +153,7 @@ def model_row(
         if entry.stage in ALIASED_STAGES:
             row.places.setdefault(entry.stage, []).append(entry)
     row.used = {change.to_stage for change in history} | set(row.places)
-    row.promotions = list(open_promotions().filter(entry__model_id=model.name))
+    row.promotions = list(open_promotions().filter(entry__model__name=model.name))
     return row
 
 
@@ -262,7 +264,7 @@ def entries_of(model: RegisteredModel, *, up_to: int | None = None) -> list[Regi
 def stage_history(*, model_name: str, limit: int = 200) -> list[StageChange]:
     """Stage changes of all versions of a model, newest first; 1 query."""
     return list(
-        StageChange.objects.filter(entry__model_id=model_name)
+        StageChange.objects.filter(entry__model__name=model_name)
         .select_related("entry", "actor")
         .defer(*(f"entry__{name}" for name in _LONG))[:limit]
     )
@@ -292,7 +294,7 @@ def findings_about(
 
 def versions_for_comparison(model_name: str, numbers: Iterable[int]) -> dict[int, RegistryEntry]:
     """{version: entry} with run, data set and split; 1 query."""
-    entries = RegistryEntry.objects.filter(model_id=model_name, model_version__in=list(numbers))
+    entries = RegistryEntry.objects.filter(model__name=model_name, model_version__in=list(numbers))
     return {entry.model_version: entry for entry in entries.select_related(*_WITH_RUN)}
 
 
@@ -302,9 +304,9 @@ _WITH_RUN = ("model", "experiment", "trained_by", "training_run__dataset", "trai
 
 def version(model_name: str, number: int) -> QuerySet[RegistryEntry]:
     """One version with everything its page shows beside lists."""
-    return RegistryEntry.objects.filter(model_id=model_name, model_version=number).select_related(
-        *_WITH_RUN, *_MORE
-    )
+    return RegistryEntry.objects.filter(
+        model__name=model_name, model_version=number
+    ).select_related(*_WITH_RUN, *_MORE)
 
 
 def _long_of_run(prefix: str) -> list[str]:

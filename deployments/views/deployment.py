@@ -129,9 +129,10 @@ def _charts(request: HttpRequest, found: Deployment, chain: list[Deployment]) ->
 
 def _rest(found: Deployment) -> dict[str, Any]:
     window = window_of(found)
+    answers = found.status == DeploymentStatus.ACTIVE and not found.is_shadow
     return {
         "looks": list(window.looks.all()[:LOOKS_SHOWN]) if window else [],
-        "snippet": snippet(found) if found.status == DeploymentStatus.ACTIVE else None,
+        "snippet": snippet(found) if answers else None,
     }
 
 

@@ -54,7 +54,8 @@ def charts(
             unit="ms",
             limits=[Limit(f"limit of p99: {p99:g} ms", float(p99))] if p99 else [],
             marks=marks,
-            note=f"quantiles of {step}",
+            note=f"quantiles of {step}, logarithmic scale",
+            log=True,
             name="chart-latency",
         ),
         LineChart(

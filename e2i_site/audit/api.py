@@ -45,7 +45,7 @@ class WaiverRequestSerializer(serializers.Serializer[None]):
     expires_at = serializers.DateTimeField()
 
 
-class ReasonSerializer(serializers.Serializer[None]):
+class RevokeRequestSerializer(serializers.Serializer[None]):
     reason = serializers.CharField()
 
 
@@ -80,12 +80,12 @@ class FindingViewSet(ReadViewSet):
         waive(finding=self.get_object(), actor=cast(User, request.user), **asked.validated_data)
         return Response(self.get_serializer(self.get_object()).data)
 
-    @extend_schema(request=ReasonSerializer, responses={200: FindingSerializer})
+    @extend_schema(request=RevokeRequestSerializer, responses={200: FindingSerializer})
     @action(detail=True, methods=["post"])
     def revoke(self, request: Request, pk: str) -> Response:
         """End the waiver in force."""
         decided_by_person(request).enforce()
-        asked = ReasonSerializer(data=request.data)
+        asked = RevokeRequestSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         reason = asked.validated_data["reason"]
         revoke_waiver(finding=self.get_object(), actor=cast(User, request.user), reason=reason)

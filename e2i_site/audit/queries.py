@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Case, Count, Value, When
+from django.db.models import Count
 
 from e2i_site.audit.choices import FindingStatus, Priority, RunStatus
 from e2i_site.audit.models import AuditRun, CheckResult, Finding, SubjectResult
@@ -14,6 +15,7 @@ from e2i_site.core.charts import LineChart, Series
 from e2i_site.trail.models import TrailEntry
 
 RECENT_RUNS = 60
+MANY = 500
 RUNNING = (RunStatus.WAITING, RunStatus.RUNNING)
 
 
@@ -27,30 +29,6 @@ def going_on(runs: Sequence[AuditRun], now: datetime) -> AuditRun | None:
     return next((each for each in runs if each.status in RUNNING and not each.is_silent(now)), None)
 
 
-def counts_by_priority(now: datetime) -> tuple[dict[str, int], int]:
-    """({priority: open findings}, waived findings); 1 query."""
-    standing = Case(
-        When(status=FindingStatus.OPEN, then=Value("open")),
-        When(waived_until__lte=now, then=Value("open")),
-        default=Value("waived"),
-    )
-    rows = (
-        Finding.objects.exclude(status=FindingStatus.RESOLVED)
-        .order_by()
-        .annotate(standing=standing)
-        .values_list("standing", "priority")
-        .annotate(number=Count("id"))
-    )
-    counts = dict.fromkeys(Priority.values, 0)
-    waived = 0
-    for name, priority, number in rows:
-        if name == "open":
-            counts[priority] += number
-        else:
-            waived += number
-    return counts, waived
-
-
 @dataclass(frozen=True)
 class FindingGroup:
     """Open findings of one check; `priority` is that of the most urgent one."""
@@ -62,16 +40,44 @@ class FindingGroup:
     findings: list[Finding]
 
 
-def most_urgent(now: datetime, *, read: int = 200, groups: int = 6) -> list[FindingGroup]:
-    """The most urgent open findings, grouped by check, the oldest first in each; 1 query."""
+@dataclass(frozen=True)
+class Standing:
+    """What is not resolved: {priority: open findings}, how many are waived, the first groups."""
+
+    counts: dict[str, int]
+    waived: int
+    groups: list[FindingGroup]
+
+    @property
+    def open_total(self) -> int:
+        return sum(self.counts.values())
+
+
+def standing(now: datetime, *, groups: int = 6) -> Standing:
+    """Findings that stand, the most urgent first; 1 query, 2 when there are very many."""
+    unresolved = Finding.objects.exclude(status=FindingStatus.RESOLVED).defer("evidence")
+    rows = list(unresolved.order_by("priority", "opened_at")[:MANY])
+    open_rows = [each for each in rows if each.status_at(now) == FindingStatus.OPEN]
+    if len(rows) < MANY:
+        counted = Counter(each.priority for each in open_rows)
+        counts = {priority: counted[priority] for priority in Priority.values}
+        waived = len(rows) - len(open_rows)
+    else:
+        counts, waived = _count(now)
     found: dict[str, FindingGroup] = {}
-    for each in Finding.objects.open(now).order_by("priority", "opened_at")[:read]:
+    for each in open_rows:
         group = found.setdefault(
             each.check_id,
             FindingGroup(each.check_id, each.title, each.remediation, each.priority, []),
         )
         group.findings.append(each)
-    return list(found.values())[:groups]
+    return Standing(counts, waived, list(found.values())[:groups])
+
+
+def _count(now: datetime) -> tuple[dict[str, int], int]:
+    is_open = Finding.objects.open(now).order_by().values_list("priority")
+    counts = dict.fromkeys(Priority.values, 0) | dict(is_open.annotate(number=Count("id")))
+    return counts, Finding.objects.waived(now).count()
 
 
 def trend(runs: Sequence[AuditRun]) -> LineChart:

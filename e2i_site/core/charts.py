@@ -36,7 +36,10 @@ class Mark:
 
 @dataclass(frozen=True)
 class LineChart:
-    """`x` are datetimes (aware) or numbers in ascending order; `unit` is that of the y values."""
+    """`x` are datetimes (aware) or numbers in ascending order; `unit` is that of the y values.
+
+    `low` draws it less high, `log` on a logarithmic scale, for values above 0 that lie far apart.
+    """
 
     title: str
     x: Sequence[datetime] | Sequence[float] | Sequence[int]
@@ -45,6 +48,7 @@ class LineChart:
     x_label: str = ""
     step: bool = False
     low: bool = False
+    log: bool = False
     limits: Sequence[Limit] = ()
     marks: Sequence[Mark] = ()
     note: str = ""
@@ -70,6 +74,7 @@ class LineChart:
             "unit": self.unit,
             "x_label": self.x_label,
             "step": self.step,
+            "log": self.log,
             "limits": [{"label": limit.label, "value": limit.value} for limit in self.limits],
             "marks": [{"x": _position(mark.x), "label": mark.label} for mark in self.marks],
         }

@@ -25,12 +25,14 @@ def roles_of(user: AbstractBaseUser | AnonymousUser) -> frozenset[str]:
 
     A superuser has no role for free: governance asks for a group that somebody gave.
     """
+    from django.contrib.auth.models import Group
+
     if not user.is_authenticated:
         return frozenset()
     cached: frozenset[str] | None = getattr(user, "_e2i_roles", None)
     if cached is None:
-        cached = frozenset(user.groups.values_list("name", flat=True))  # type: ignore[union-attr]
-        user._e2i_roles = cached  # type: ignore[union-attr]
+        cached = frozenset(Group.objects.filter(user=user.pk).values_list("name", flat=True))
+        setattr(user, "_e2i_roles", cached)  # noqa: B010 - an attribute of ours, not the user's
     return cached
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
@@ -101,7 +102,7 @@ class Demo:
         }
 
     def _plan(self) -> list[tuple[str, Callable[[], str]]]:
-        first, second = (lambda: _version(ANY_VISIT, 1)), (lambda: _version(ANY_VISIT, 2))
+        first, second = partial(_version, ANY_VISIT, 1), partial(_version, ANY_VISIT, 2)
         return [
             ("People and policy", self._people),
             ("Data sets and experiments", self._experiments),

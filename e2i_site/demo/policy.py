@@ -20,7 +20,7 @@ NOTICE = f"Demo policy: a shadow window of {HOURS * 3600:.0f} seconds and {REQUE
 
 def ensure(administrator: User) -> PromotionPolicy:
     """Publish the demo policy; nothing happens when it is there already."""
-    default = PromotionPolicy.objects.latest("default")
+    default = PromotionPolicy.objects.newest("default")
     if default is None:
         raise RuntimeError("The default policy is missing; run manage.py migrate.")
     stages = deepcopy(default.stages)

@@ -38,7 +38,7 @@ def publish_policy(
     may_manage_policies(actor).enforce()
     for stage, rules in stages.items():
         _validate(stage, rules)
-    newest = PromotionPolicy.objects.latest(name)
+    newest = PromotionPolicy.objects.newest(name)
     if newest and newest.stages == dict(stages) and newest.notice == notice:
         return newest
     policy = PromotionPolicy.objects.create(
@@ -64,7 +64,7 @@ def publish_policy(
 def assign_policy(*, model: RegisteredModel, policy_name: str, actor: User) -> RegisteredModel:
     """Govern the model's future promotions by `policy_name`; open ones keep theirs."""
     may_manage_policies(actor).enforce()
-    if PromotionPolicy.objects.latest(policy_name) is None:
+    if PromotionPolicy.objects.newest(policy_name) is None:
         raise InvalidInput(f"No policy is called {policy_name!r}.", field="policy_name")
     model = RegisteredModel.objects.select_for_update().get(pk=model.pk)
     if model.policy_name == policy_name:

@@ -75,7 +75,7 @@ def request_promotion(
 
 def _policy_for(entry: RegistryEntry, to_stage: str) -> PromotionPolicy:
     name = entry.model.policy_name
-    policy = PromotionPolicy.objects.latest(name)
+    policy = PromotionPolicy.objects.newest(name)
     if policy is None or policy.for_stage(to_stage) is None:
         raise InvalidInput(
             f"Policy {name!r} has no rules for promotions to {to_stage}; an administrator must "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import transaction
@@ -30,6 +31,6 @@ def restore_version(
         raise Conflict(f"{replaced} is in {replaced.stage}, not in production.")
     if entry.stage != Stage.ARCHIVED or entry.model_id != replaced.model_id:
         raise Conflict(f"{entry} is no archived version of {replaced.model_id}.")
-    common = {"cause": StageCause.ROLLBACK, "actor": actor, "reason": reason}
-    change_stage(entry=replaced, to_stage=Stage.ARCHIVED, **common)
-    return change_stage(entry=entry, to_stage=Stage.PRODUCTION, **common)
+    move = partial(change_stage, cause=StageCause.ROLLBACK, actor=actor, reason=reason)
+    move(entry=replaced, to_stage=Stage.ARCHIVED)
+    return move(entry=entry, to_stage=Stage.PRODUCTION)

@@ -61,7 +61,7 @@ def change_stage(
 def make_room(*, entry: RegistryEntry, promotion: Promotion, actor: User | None) -> None:
     """Archive the version of the same model that is in production now."""
     present = RegistryEntry.objects.select_for_update().filter(
-        model_id=entry.model_id, stage=Stage.PRODUCTION
+        model__name=entry.model_id, stage=Stage.PRODUCTION
     )
     for other in present.exclude(pk=entry.pk):
         change_stage(
@@ -78,7 +78,7 @@ def refuse_if_taken(entry: RegistryEntry, to_stage: str) -> None:
     """Raise `Refused` when another version of the model is in shadow: there is one place."""
     if to_stage != Stage.SHADOW:
         return
-    others = RegistryEntry.objects.filter(model_id=entry.model_id, stage=Stage.SHADOW)
+    others = RegistryEntry.objects.filter(model__name=entry.model_id, stage=Stage.SHADOW)
     if other := others.exclude(pk=entry.pk).first():
         raise Refused([f"{other} is in shadow already; promote or archive it first."])
 

@@ -70,7 +70,7 @@ class PromotionViewSet(ReadViewSet):
         asked.is_valid(raise_exception=True)
         data = asked.validated_data
         entry = get_object_or_404(
-            RegistryEntry, model_id=data["model"], model_version=data["version"]
+            RegistryEntry, model__name=data["model"], model_version=data["version"]
         )
         promotion = request_promotion(
             entry=entry,

@@ -23,7 +23,7 @@ def champion_of(entry: RegistryEntry) -> RegistryEntry | None:
     """The version of the same model that is in production, unless it is `entry` itself."""
     return (
         RegistryEntry.objects.select_related("training_run__split", "training_run__dataset")
-        .filter(model_id=entry.model_id, stage=Stage.PRODUCTION)
+        .filter(model__name=entry.model_id, stage=Stage.PRODUCTION)
         .exclude(pk=entry.pk)
         .first()
     )

@@ -10,7 +10,7 @@ from django.db.models import Q
 
 
 class PolicyQuerySet(models.QuerySet["PromotionPolicy"]):
-    def latest(self, name: str) -> PromotionPolicy | None:
+    def newest(self, name: str) -> PromotionPolicy | None:
         """The newest version of the policy `name`."""
         return self.filter(name=name).order_by("-version").first()
 

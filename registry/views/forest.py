@@ -38,13 +38,13 @@ def forest(row: MetricRow) -> Forest | None:
         return None
     sides = [row.candidate, *([row.baseline] if row.baseline else [])]
     values = [v for side in sides for v in (side.value, side.low, side.high) if v is not None]
-    low, span = min(values), (max(values) - min(values)) or 1.0
+    start, span = min(values), (max(values) - min(values)) or 1.0
 
     def at(value: float) -> float:
-        return round(_EDGE + (value - low) / span * (WIDTH - 2 * _EDGE), 1)
+        return round(_EDGE + (value - start) / span * (WIDTH - 2 * _EDGE), 1)
 
     def whisker(side: Interval) -> Whisker:
-        ends = (side.value if end is None else end for end in (side.low, side.high))
-        return Whisker(*map(at, ends), at(side.value))
+        low, high = (side.value if end is None else end for end in (side.low, side.high))
+        return Whisker(at(low), at(high), at(side.value))
 
     return Forest(whisker(row.candidate), whisker(row.baseline) if row.baseline else None)

@@ -74,10 +74,9 @@ def promotions(request: HttpRequest) -> HttpResponse:
     """Promotions that fit the search, in the tab of the URL."""
     queue, line, errors = _queue(request)
     tab = _tab(request, queue, line)
-    paginator = Paginator(queue.rows(tab), ROWS_A_PAGE)
+    paginator = Paginator(queries.with_marks(queue.rows(tab)), ROWS_A_PAGE)
     paginator.count = queue.counts[tab]
     page = paginator.get_page(request.GET.get("page"))
-    page.object_list = list(queries.with_marks(page.object_list))
     context = {
         "tabs": [Tab(key, queue.counts[key], line, key == tab) for key in TABS],
         "tab": tab,

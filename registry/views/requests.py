@@ -74,7 +74,7 @@ def _form(
     request: HttpRequest, entry: RegistryEntry, form: RequestForm, stage: str, status: int = 200
 ) -> HttpResponse:
     user: User = request.user  # type: ignore[assignment]
-    policy = PromotionPolicy.objects.latest(entry.model.policy_name)
+    policy = PromotionPolicy.objects.newest(entry.model.policy_name)
     context: dict[str, Any] = {
         "entry": entry,
         "model": entry.model,

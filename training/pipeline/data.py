@@ -127,8 +127,9 @@ class Dataset:
 
     @cached_property
     def row_keys(self) -> Ints:
-        """For each row a number; rows with equal features (and equal time) have equal numbers."""
-        columns = [*self.features, *([self.time_column] if self.time_column else [])]
+        """For each row a number; rows with equal features, time and group have equal numbers."""
+        keys = [*self.group_columns, *([self.time_column] if self.time_column else [])]
+        columns = list(dict.fromkeys([*self.features, *keys]))
         hashed = pd.util.hash_pandas_object(self.frame[columns], index=False)
         return np.unique(hashed.to_numpy(), return_inverse=True)[1].astype(np.int64)
 

@@ -28,15 +28,12 @@ def home(request: HttpRequest) -> HttpResponse:
     runs = queries.recent_runs()
     running = queries.going_on(runs, now)
     phases = state.latest()
-    counts, waived = queries.counts_by_priority(now)
+    standing = queries.standing(now)
     context = {
         "phases": phases,
-        "verdict": report.verdict(phases, counts),
-        "is_clean": report.is_clean(phases, counts),
-        "counts": counts,
-        "waived": waived,
-        "groups": queries.most_urgent(now),
-        "open_total": sum(counts.values()),
+        "verdict": report.verdict(phases, standing.counts),
+        "is_clean": report.is_clean(phases, standing.counts),
+        "standing": standing,
         "runs": runs[:6],
         "running": running,
         "trend": queries.trend(runs),

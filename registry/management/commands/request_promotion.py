@@ -60,7 +60,7 @@ class Command(BaseCommand):
 
 
 def _entry(model: str, version: int) -> RegistryEntry:
-    entry = RegistryEntry.objects.filter(model_id=model, model_version=version).first()
+    entry = RegistryEntry.objects.filter(model__name=model, model_version=version).first()
     if entry is None:
         raise CommandError(
             f"{model} v{version} is not known here; run sync_mlflow first.", returncode=2

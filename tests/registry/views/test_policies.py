@@ -27,7 +27,7 @@ def test_the_default_policy_reads_as_sentences(browser: Browser, approver: User)
 
 
 def test_stages_come_in_order_of_travel() -> None:
-    policy = PromotionPolicy.objects.latest("default")
+    policy = PromotionPolicy.objects.newest("default")
     assert policy is not None
     stages = [rules.stage.value for rules in rules_in_words(policy)]
     assert stages == ["staging", "shadow", "production", "archived"]

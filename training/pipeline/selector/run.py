@@ -59,6 +59,7 @@ def select(
                 "experiment_id": request.experiment_id,
                 "problem_type": data.problem.value,
                 "source": "e2i",
+                "role": "selection",
                 **(tags or {}),
             },
         ) as run:

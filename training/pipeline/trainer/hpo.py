@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from training.pipeline.algorithms import Algorithm
@@ -286,9 +288,17 @@ def open_storage(url: str) -> Any:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     arguments: dict[str, Any] = {"pool_pre_ping": True}
-    if url.startswith("sqlite"):
-        arguments = {"connect_args": {"timeout": 30}}
+    if url.startswith("sqlite:///"):
+        arguments = {"creator": partial(_connect_sqlite, url.removeprefix("sqlite:///"))}
     return optuna.storages.RDBStorage(url, engine_kwargs=arguments)
+
+
+def _connect_sqlite(path: str) -> sqlite3.Connection:
+    """A trial is a dozen small commits: write-ahead logging spares a wait for the disk each."""
+    connection = sqlite3.connect(path, timeout=30, check_same_thread=False)
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    return connection
 
 
 def _context(request: TuningRequest, algorithm: Algorithm, folds: int) -> str:

@@ -69,6 +69,8 @@
     const line = colour("--line");
     const text = colour("--muted");
     const axis = { stroke: text, grid: { stroke: line, width: 1 }, ticks: { stroke: line, width: 1 }, font: "11px Inter, sans-serif" };
+    // Trials and the like are counted: no ticks between whole numbers.
+    const whole = !data.time && data.x.every(Number.isInteger) ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] } : {};
     const step = data.step ? uPlot.paths.stepped({ align: 1 }) : undefined;
     const values = data.limits.map((limit) => limit.value);
     return {
@@ -78,17 +80,18 @@
       cursor: { points: { size: 6 } },
       scales: {
         x: { time: data.time },
-        y: { range: (_, low, high) => {
+        y: { distr: data.log ? 3 : 1, range: (_, low, high) => {
           const all = [low, high, ...values].filter((v) => v !== null && Number.isFinite(v));
           if (!all.length) return [0, 1];
           const top = Math.max(...all), bottom = Math.min(...all);
+          if (data.log) return [10 ** Math.floor(Math.log10(bottom)), top * 1.4];
           const room = (top - bottom || Math.abs(top) || 1) * 0.08;
           return [bottom >= 0 ? Math.max(0, bottom - room) : bottom - room, top + room];
         } },
       },
       axes: [
-        { ...axis, values: data.time ? (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) : undefined, label: data.x_label || undefined, labelSize: 20, labelFont: "11px Inter, sans-serif" },
-        { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => `${+tick.toPrecision(6)}${data.unit ? ` ${data.unit}` : ""}`) },
+        { ...axis, ...whole, values: data.time ? (_, ticks, __, ___, step) => ticks.map((tick) => clock(tick, step)) : undefined, label: data.x_label || undefined, labelSize: 20, labelFont: "11px Inter, sans-serif" },
+        { ...axis, size: 58, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : `${+tick.toPrecision(6)}${data.unit ? ` ${data.unit}` : ""}`)) },
       ],
       series: [
         {
