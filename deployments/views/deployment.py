@@ -46,6 +46,10 @@ class WindowView:
     is_stored: bool
 
     @property
+    def words(self) -> str:
+        return str(VerdictState(self.verdict).label)
+
+    @property
     def headline(self) -> str:
         """The verdict's sentence as one of its own."""
         words = self.sentence[:1].upper() + self.sentence[1:]

@@ -52,7 +52,10 @@ class CandidateRow:
         size = self.candidate.memory_gb
         if size is None:
             return "–"
-        return f"{size:.3g} GB" if size >= 1 else f"{1000 * size:.3g} MB"
+        for unit, scale in (("GB", 1.0), ("MB", 1e-3)):
+            if size >= scale:
+                return f"{size / scale:.3g} {unit}"
+        return f"{size * 1e6:.3g} kB"
 
     @property
     def won(self) -> bool:
