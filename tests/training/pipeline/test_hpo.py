@@ -76,13 +76,13 @@ class _Scripted:
     def __init__(self, noise: float) -> None:
         self.noise = noise
 
-    def fit(self, X: np.ndarray, y: np.ndarray) -> _Scripted:
+    def fit(self, X: np.ndarray, y: np.ndarray) -> _Scripted:  # noqa: N803
         if self.noise < 0:
             raise ValueError("noise is negative")
         self.weights = np.linalg.lstsq(X, y, rcond=None)[0]
         return self
 
-    def predict(self, X: np.ndarray) -> Any:
+    def predict(self, X: np.ndarray) -> Any:  # noqa: N803
         return X @ self.weights + self.noise * np.sin(np.arange(len(X)))
 
 
