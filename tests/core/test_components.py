@@ -237,3 +237,25 @@ def test_a_chart_has_its_numbers_in_a_table() -> None:
     html = render("{% line_chart chart %}", chart=chart)
     assert '<td class="num">12.5</td>' in html
     assert 'type="application/json"' in html
+
+
+@pytest.mark.django_db
+def test_the_page_of_specimens_shows_every_tag(people: Any) -> None:
+    from django.contrib.auth.models import User
+
+    from e2i_site.core.components import register as acting
+    from e2i_site.core.templatetags.e2i import register
+    from e2i_site.specimens import design
+
+    request = RequestFactory().get("/design/")
+    request.user = User.objects.get(username="viewer")
+    assert design(request).status_code == 200
+    source = (ICONS.parents[4] / "templates/design.html").read_text(encoding="utf-8")
+    source += "".join(
+        path.read_text(encoding="utf-8")
+        for path in (ICONS.parents[4] / "templates/components").glob("*.html")
+    )
+    unseen = [
+        name for name in {*register.tags, *acting.tags} if not re.search(rf"{{% {name}\b", source)
+    ]
+    assert unseen == []
