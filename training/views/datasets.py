@@ -21,7 +21,7 @@ RUNS_SHOWN = 15
 @require_safe
 def datasets(request: HttpRequest) -> HttpResponse:
     """All data sets, by name, the newest content of each name first."""
-    rows = Dataset.objects.annotate(uses=Count("experiments")).defer("columns", "provenance")
+    rows = Dataset.objects.annotate(uses=Count("experiments")).order_by("name", "-pk")
     page = Paginator(rows, DATASETS_A_PAGE).get_page(request.GET.get("page"))
     return render_page(request, "training/datasets.html", {"page": page})
 

@@ -1,0 +1,37 @@
+"""People at their browsers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+Browser = Callable[[User], Client]
+
+
+@pytest.fixture(autouse=True)
+def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
+
+
+@pytest.fixture
+def browser(db: None) -> Browser:
+    def login(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return login
+
+
+@pytest.fixture
+def viewer(browser: Browser, people: Any) -> Client:
+    return browser(people.viewer)
+
+
+@pytest.fixture
+def requester(browser: Browser, people: Any) -> Client:
+    return browser(people.requester)
