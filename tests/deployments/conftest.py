@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -17,6 +18,10 @@ from sklearn.tree import DecisionTreeClassifier
 
 from deployments.store import ArtifactStore
 from e2i_site.mlflow_connector import models
+
+# Tests share the cores with servers; how long an example takes says nothing.
+settings.register_profile("shared cores", deadline=None)
+settings.load_profile("shared cores")
 
 
 @dataclass(frozen=True)

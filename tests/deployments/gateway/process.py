@@ -43,7 +43,7 @@ def running_gateway(database_url: str, port: int | None = None) -> Iterator[str]
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         assert process.poll() is None, (settings.DATA_DIR / "gateway.log").read_text()[-3000:]
         try:
