@@ -37,6 +37,7 @@ task_ignore_result = True
 result_expires = None
 task_serializer = "json"
 accept_content = ["json"]
+worker_consumer = "e2i_site.consumer:PlainConsumer"
 worker_prefetch_multiplier = 1
 # Jobs are cancelled through their rows, so nobody needs remote control or events.
 worker_enable_remote_control = False

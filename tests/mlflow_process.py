@@ -68,9 +68,9 @@ def start_server(folder: Path, port: int | None = None) -> tuple[subprocess.Pope
     raise RuntimeError(f"MLflow did not start within {START_SECONDS} s:\n{tail}")
 
 
-def stop_group(pid: int) -> None:
-    """End a process group: politely, then not."""
-    for sig, seconds in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 2.0)):
+def stop_group(pid: int, *, politely: float = 5.0) -> None:
+    """End a process group: politely for so many seconds, then not."""
+    for sig, seconds in ((signal.SIGTERM, politely), (signal.SIGKILL, 2.0)):
         try:
             os.killpg(pid, sig)
         except ProcessLookupError:

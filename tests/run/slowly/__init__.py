@@ -1,0 +1,1 @@
+"""An app with jobs that take their time, for the tests of brokers and workers."""

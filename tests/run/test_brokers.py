@@ -1,0 +1,129 @@
+"""A real worker on each broker: jobs run, and one whose worker is killed ends exactly once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from e2i_site.jobs.models import Job, JobQuerySet, JobState
+from tests.mlflow_process import stop_group
+
+ROOT = Path(__file__).resolve().parents[2]
+JOBS = 10
+WORKER = (
+    "worker", "--pool", "threads", "--concurrency", "4", "--queues", "light,isolated",
+    "--without-gossip", "--without-mingle", "--without-heartbeat",
+)  # fmt: skip
+
+
+class System:
+    """Workers and a scheduler with the environment of a test."""
+
+    def __init__(self, folder: Path, database_url: str, broker_url: str) -> None:
+        self.notes = folder / "notes"
+        self.notes.touch()
+        self.log = folder / "log"
+        self._environment = {
+            **os.environ,
+            "DJANGO_SETTINGS_MODULE": "tests.run.slowly.settings",
+            "DATABASE_URL": database_url,
+            "CELERY_BROKER_URL": broker_url,
+        }
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", *arguments],
+                cwd=ROOT, env=self._environment, stdout=log, stderr=log, start_new_session=True,
+            )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+    def celery(self, *arguments: str) -> subprocess.Popen[bytes]:
+        return self.start("celery", "--quiet", "-A", "e2i_site", *arguments)
+
+    def noted(self) -> Counter[str]:
+        """How often each job began and ended."""
+        return Counter(self.notes.read_text().splitlines())
+
+    def wait_until(self, holds: object, seconds: float = 90) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if holds():  # type: ignore[operator]
+                return
+            time.sleep(0.1)
+        states = list(Job.objects.values_list("pk", "kind", "state", "attempt", "message"))
+        raise AssertionError(f"{states}\n{self.log.read_text()[-3000:]}")
+
+    def stop(self) -> None:
+        for process in self._processes:
+            stop_group(process.pid, politely=0)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("embedded", marks=pytest.mark.embedded_broker),
+        pytest.param("rabbitmq", marks=[pytest.mark.once, pytest.mark.rabbitmq]),
+        pytest.param("redis", marks=[pytest.mark.once, pytest.mark.redis]),
+    ]
+)
+def system(request: pytest.FixtureRequest, tmp_path: Path, database_url: str) -> Iterator[System]:
+    if request.param == "embedded":
+        broker = f"sqla+sqlite:///{tmp_path / 'broker.sqlite3'}"
+    else:
+        broker = request.getfixturevalue(f"{request.param}_url")
+    _forget_queues(broker)
+    system = System(tmp_path, database_url, broker)
+    yield system
+    system.stop()
+    _forget_queues(broker)
+
+
+def _forget_queues(broker: str) -> None:
+    """Leave no queue of ours on a shared server."""
+    import kombu
+
+    if broker.startswith("sqla"):
+        return
+    with kombu.Connection(broker) as connection:
+        for queue in ("light", "isolated"):
+            channel = connection.channel()
+            if broker.startswith("redis"):
+                channel.client.delete(queue, f"_kombu.binding.{queue}")
+            else:
+                channel.queue_delete(queue)
+            channel.close()
+
+
+def _ours() -> JobQuerySet:
+    """Without what the schedule asks for."""
+    return Job.objects.filter(kind__startswith="tests.")
+
+
+def test_jobs_survive_the_death_of_their_worker_and_end_once(system: System) -> None:
+    worker = system.celery(*WORKER)
+    system.celery("beat", "--pidfile=")
+    system.start("tests.run.slowly.enqueue", str(system.notes))
+
+    both = _ours().filter(state=JobState.RUNNING, payload__seconds=4)
+    system.wait_until(lambda: both.count() == 2)
+    os.killpg(worker.pid, signal.SIGKILL)
+    worker.wait()
+    lost = _ours().filter(state=JobState.RUNNING).count()
+    assert lost >= 2
+
+    system.celery(*WORKER)
+    system.wait_until(lambda: _ours().filter(state=JobState.SUCCEEDED).count() == JOBS)
+    ended = {line: count for line, count in system.noted().items() if line.startswith("end")}
+    assert len(ended) == JOBS
+    assert set(ended.values()) == {1}
+    assert _ours().filter(attempt=2).count() == lost
