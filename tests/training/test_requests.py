@@ -160,6 +160,14 @@ def test_bad_constraints_are_refused(
     assert not Selection.objects.exists()
 
 
+def test_the_operator_needs_no_role(experiment: Experiment) -> None:
+    made = create_experiment(
+        actor=None, experiment_id="operator", name="O", dataset=experiment.dataset
+    )
+    assert made.created_by is None
+    assert request_training(actor=None, experiment=made, algorithm="XGBoost").created_by is None
+
+
 def command(name: str, *arguments: str) -> Any:
     out = StringIO()
     call_command(name, *arguments, "--json", stdout=out, stderr=StringIO())

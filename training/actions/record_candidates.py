@@ -53,7 +53,9 @@ def _candidate(result: SelectionResult, name: str, rank: int) -> dict[str, Any]:
     if choice is not None:
         score = choice.scores.get(name, score)
         facts["combined_score"] = choice.combined.get(name)
-        facts["reasons"] = [*facts["reasons"], *choice.violations.get(name, ())]
+        if broken := choice.violations.get(name):
+            facts["outcome"] = CandidateOutcome.EXCLUDED
+            facts["reasons"] = list(broken)
         if choice.primary == name:
             facts["outcome"] = CandidateOutcome.SELECTED
     return {**facts, "selection_score": score.value, "score_parts": dict(score.parts)}

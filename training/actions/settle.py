@@ -41,7 +41,8 @@ def _settle(owner: TrainingRun | Selection) -> bool:
         return False
     job = owner.job
     cancelled = job is not None and job.state == JobState.CANCELLED
-    status = RunStatus.KILLED if cancelled else RunStatus.FAILED
+    # A journal of a dead process ends KILLED; the row says the same.
+    status = RunStatus.KILLED if cancelled or owner.journal_id else RunStatus.FAILED
     message = job.message if job is not None else ""
     with transaction.atomic():
         changed = (
@@ -55,7 +56,7 @@ def _settle(owner: TrainingRun | Selection) -> bool:
             outcome=NodeOutcome.INTERRUPTED, ended_at=timezone.now()
         )
         record(
-            _event(owner, cancelled),
+            _event(owner, status),
             actor=None,
             subject=owner,
             new={"status": status, "error": message},
@@ -63,10 +64,11 @@ def _settle(owner: TrainingRun | Selection) -> bool:
     return True
 
 
-def _event(owner: TrainingRun | Selection, cancelled: bool) -> str:
+def _event(owner: TrainingRun | Selection, status: RunStatus) -> str:
     if isinstance(owner, Selection):
         return trail_events.SELECTION_FAILED
-    return trail_events.TRAINING_KILLED if cancelled else trail_events.TRAINING_FAILED
+    killed = status == RunStatus.KILLED
+    return trail_events.TRAINING_KILLED if killed else trail_events.TRAINING_FAILED
 
 
 def _deliver_forgotten() -> int:

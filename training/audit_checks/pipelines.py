@@ -91,7 +91,7 @@ def _choice_problems(selection: Selection, candidates: list[Candidate]) -> Itera
     scores = {
         each.algorithm: each.combined_score
         for each in candidates
-        if each.combined_score is not None
+        if each.combined_score is not None and each.outcome != CandidateOutcome.EXCLUDED
     }
     if not scores:
         yield "No candidate was measured."
