@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import django_filters
+from django import forms
 from django.db.models import Q, QuerySet
 
 from registry.choices import OPEN_PROMOTION, PromotionState, Stage
@@ -50,7 +51,11 @@ class PromotionFilter(django_filters.FilterSet):
 class ModelFilter(django_filters.FilterSet):
     """Registered models by name, experiment and the stage of any version."""
 
-    name = django_filters.CharFilter(lookup_expr="icontains", label="Name contains")
+    name = django_filters.CharFilter(
+        lookup_expr="icontains",
+        label="Name contains",
+        widget=forms.TextInput(attrs={"type": "search"}),
+    )
     experiment = django_filters.CharFilter(
         field_name="experiment__experiment_id", label="Experiment"
     )

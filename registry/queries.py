@@ -191,6 +191,7 @@ class Queue:
     counts: dict[str, int]
     keys: dict[str, list[int]]
     fitting: QuerySet[Promotion]
+    newest: int = 0
 
     def rows(self, tab: str) -> QuerySet[Promotion]:
         """Those in `tab`, oldest first where somebody waits, else newest first."""
@@ -216,11 +217,12 @@ def queue(user: User, fitting: QuerySet[Promotion]) -> Queue:
     keys: dict[str, list[int]] = defaultdict(list)
     for promotion in opened.prefetch_related(Prefetch("reviews", approvals, to_attr="approvals")):
         keys[_tab(user, promotion)].append(promotion.pk)
-    total = fitting.count()
+    facts = fitting.aggregate(total=Count("pk"), newest=Max("pk"))
+    total = facts["total"]
     sorted_keys = {tab: keys[tab] for tab in ("needs-me", "waiting", "mine")}
     counts = {tab: len(found) for tab, found in sorted_keys.items()}
     counts["decided"] = total - sum(counts.values())
-    return Queue({**counts, "all": total}, sorted_keys, fitting)
+    return Queue({**counts, "all": total}, sorted_keys, fitting, facts["newest"] or 0)
 
 
 def _tab(user: User, promotion: Promotion) -> str:

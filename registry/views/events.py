@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 
 from e2i_site.core.statuses import look
 from e2i_site.trail.events import label
@@ -88,10 +88,7 @@ def _trail(entry: TrailEntry) -> Event:
 
 def trail_url(entry: TrailEntry) -> str:
     """The permalink of an entry."""
-    try:
-        return reverse("trail:entry", args=[entry.pk])
-    except NoReverseMatch:
-        return ""
+    return reverse("trail:entry", args=[entry.pk])
 
 
 def stage_events(changes: Iterable[StageChange], *, with_version: bool) -> list[Event]:

@@ -106,10 +106,6 @@ class Serving:
     entry: RegistryEntry
     deployment: Any
 
-    @property
-    def error_percent(self) -> str:
-        return f"{100 * self.deployment.error_rate:.3g}"
-
 
 def _serving(entries: list[RegistryEntry]) -> list[Serving]:
     """What the gateway holds now, production before other environments."""

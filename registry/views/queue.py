@@ -72,6 +72,9 @@ class Row:
 @require_safe
 def promotions(request: HttpRequest) -> HttpResponse:
     """Promotions that fit the search, in the tab of the URL."""
+    htmx = getattr(request, "htmx", None)
+    if htmx and htmx.target == "news":
+        return _news(request)
     queue, line, errors = _queue(request)
     tab = _tab(request, queue, line)
     paginator = Paginator(queries.with_marks(queue.rows(tab)), ROWS_A_PAGE)
@@ -87,6 +90,7 @@ def promotions(request: HttpRequest) -> HttpResponse:
         "rows": [Row(promotion) for promotion in page.object_list],
         "export_query": urlencode({"tab": tab, "q": line}),
         "tokens": TOKENS,
+        "news_query": _news_query(request, str(queue.newest)),
     }
     return render_page(request, "registry/promotions.html", context)
 
@@ -147,8 +151,29 @@ def _cells(request: HttpRequest, row: Promotion) -> list[object]:
     ]
 
 
+def _news(request: HttpRequest) -> HttpResponse:
+    """How many requests came in since the page was made; its rows do not jump."""
+    seen = request.GET.get("seen", "")
+    seen = seen if seen.isdecimal() and len(seen) < 19 else "0"
+    fitting, _ = search_promotions(_line(request), Promotion.objects.filter(pk__gt=int(seen)))
+    context = {
+        "news": fitting.count(),
+        "news_query": _news_query(request, seen),
+    }
+    return render_page(request, "registry/promotions.html", context, partials=("news",))
+
+
+def _news_query(request: HttpRequest, seen: str) -> str:
+    tab = request.GET.get("tab", "")
+    return urlencode({"tab": tab if tab in TABS else "", "q": _line(request), "seen": seen})
+
+
+def _line(request: HttpRequest) -> str:
+    return request.GET.get("q", "").strip()[:500]
+
+
 def _queue(request: HttpRequest) -> tuple[Queue, str, tuple[str, ...]]:
-    line = request.GET.get("q", "").strip()[:500]
+    line = _line(request)
     fitting, errors = search_promotions(line, Promotion.objects.all())
     user: User = request.user  # type: ignore[assignment]
     return queries.queue(user, fitting), line, errors

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 from collections.abc import Callable
@@ -107,6 +108,30 @@ def test_htmx_gets_only_the_rows(browser: Browser, approver: User) -> None:
     headers = {"HX-Request": "true", "HX-Target": "results"}
     part = browser(approver).get(URL, headers=headers).content.decode()
     assert "<html" not in part and "development" in part.lower()
+
+
+def test_new_requests_are_announced_and_rows_do_not_jump(browser: Browser, approver: User) -> None:
+    PromotionFactory()
+    client = browser(approver)
+    page = client.get(URL, {"q": "is:open"}).content.decode()
+    found = re.search(r'id="news"[^>]*hx-get="([^"]+)"', page)
+    assert found
+    address = html.unescape(found[1])
+    headers = {"HX-Request": "true", "HX-Target": "news"}
+    nothing = client.get(address, headers=headers).content.decode()
+    assert 'id="news"' in nothing and "new request" not in nothing
+    PromotionFactory()
+    PromotionFactory(state=PromotionState.REJECTED)
+    part = client.get(address, headers=headers).content.decode()
+    assert "1 new request<" in part
+    assert "<html" not in part and 'id="results"' not in part
+
+
+@pytest.mark.parametrize("seen", ["", "x", "-1", "9" * 30])
+def test_a_forged_news_address_is_harmless(browser: Browser, approver: User, seen: str) -> None:
+    PromotionFactory()
+    headers = {"HX-Request": "true", "HX-Target": "news"}
+    assert browser(approver).get(URL, {"seen": seen}, headers=headers).status_code == 200
 
 
 def test_pages(browser: Browser, approver: User, monkeypatch: pytest.MonkeyPatch) -> None:

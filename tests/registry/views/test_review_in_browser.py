@@ -1,0 +1,110 @@
+"""The review in a real browser: keys, two people at once without scripts, width, axe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib.auth.models import User
+from django.test import Client
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from registry.choices import PromotionState
+from registry.models import Promotion, RegistryEntry, Review
+from tests.core.test_frame_in_browser import ARGUMENTS
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def chrome(chromium: str) -> Iterator[Browser]:
+    # Playwright's loop runs in this thread; the ORM is used between its calls, never inside.
+    before = os.environ.get("DJANGO_ALLOW_ASYNC_UNSAFE")
+    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=list(ARGUMENTS))
+        yield launched
+        launched.close()
+    if before is None:
+        del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
+
+
+@pytest.fixture
+def open_as(transactional_db: None, live_server: Any, chrome: Browser) -> Iterator[Open]:
+    """`open_as(user, width=1400, java_script_enabled=True)`: a page signed in as `user`."""
+    contexts = []
+
+    def start(user: User, *, width: int = 1400, **options: Any) -> Page:
+        context = chrome.new_context(
+            base_url=live_server.url, viewport={"width": width, "height": 900}, **options
+        )
+        contexts.append(context)
+        client = Client()
+        client.force_login(user)
+        cookie = client.cookies["sessionid"].value
+        context.add_cookies([{"name": "sessionid", "value": cookie, "url": live_server.url}])
+        return context.new_page()
+
+    yield start
+    for context in contexts:
+        context.close()
+
+
+def test_a_key_and_a_reason_decide(open_as: Open, promotion: Promotion, approver: User) -> None:
+    page = open_as(approver)
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(promotion.get_absolute_url())
+    page.keyboard.press("a")
+    expect(page.get_by_label("Approve")).to_be_checked()
+    page.keyboard.type("The calibration convinced me.")
+    page.get_by_role("button", name="Put on record").click()
+    expect(page.get_by_text("Done: churn v2 went from development to staging.")).to_be_visible()
+    assert complaints == []
+    review = Review.objects.get()
+    assert (review.decision, review.reason) == ("approve", "The calibration convinced me.")
+
+
+def test_without_scripts_a_late_decision_is_not_taken(
+    open_as: Open, promotion: Promotion, approver: User
+) -> None:
+    page = open_as(approver, java_script_enabled=False)
+    page.goto(promotion.get_absolute_url())
+    RegistryEntry.objects.filter(pk=promotion.entry_id).update(signature={"inputs": []})
+    page.get_by_label("Reject").check()
+    page.get_by_label("Reason").fill("Too few rows.")
+    page.get_by_role("button", name="Put on record").click()
+    expect(page.get_by_text("Nothing was decided.")).to_be_visible()
+    expect(page.get_by_text("Signature: Passed → Failed.")).to_be_visible()
+    expect(page.get_by_label("Reason")).to_have_value("Too few rows.")
+    promotion.refresh_from_db()
+    assert promotion.state == PromotionState.OPEN
+    page.get_by_label("Reject").check()
+    page.get_by_role("button", name="Put on record").click()
+    expect(page.get_by_text("Rejected: Too few rows.").first).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1400, 360])
+def test_nothing_serious_and_no_overflow(
+    open_as: Open, promotion: Promotion, approver: User, width: int
+) -> None:
+    page = open_as(approver, width=width)
+    model = promotion.entry.model.get_absolute_url()
+    for path in (
+        promotion.get_absolute_url(),
+        "/registry/",
+        "/registry/promotions/",
+        model,
+        promotion.entry.get_absolute_url(),
+        f"{model}compare/?a=1&b=2&all=1",
+        "/registry/policies/light/1/",
+    ):
+        page.goto(path)
+        found = Axe().run(page).response["violations"]
+        assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
