@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-from rest_framework.routers import DefaultRouter
+from rest_framework.renderers import JSONRenderer
+from rest_framework.routers import APIRootView, DefaultRouter
 
 from deployments.api.views import DeploymentViewSet, ShadowWindowViewSet
+from e2i_site.accounts.api import HasRole
 from e2i_site.audit.api import AuditRunViewSet, FindingViewSet
 from e2i_site.jobs.api import JobViewSet
 from e2i_site.trail.api import TrailViewSet
 from registry.api.views import ModelViewSet, PolicyViewSet, PromotionViewSet, VersionViewSet
 from training.api.views import ExperimentViewSet, SelectionViewSet, TrainingRunViewSet
 
-router = DefaultRouter()
-router.register("experiments", ExperimentViewSet)
-router.register("selections", SelectionViewSet)
-router.register("training-runs", TrainingRunViewSet)
-router.register("models", ModelViewSet)
-router.register("versions", VersionViewSet)
-router.register("promotions", PromotionViewSet)
-router.register("policies", PolicyViewSet)
-router.register("deployments", DeploymentViewSet)
-router.register("shadow-windows", ShadowWindowViewSet)
-router.register("audit-runs", AuditRunViewSet)
-router.register("findings", FindingViewSet)
-router.register("trail", TrailViewSet)
-router.register("jobs", JobViewSet)
+
+class Collections(APIRootView):
+    """The collections and their addresses."""
+
+    permission_classes = [HasRole]
+    renderer_classes = [JSONRenderer]
+
+
+class Router(DefaultRouter):
+    APIRootView = Collections
+    include_format_suffixes = False
+
+
+router = Router()
+for name, viewset in {
+    "experiments": ExperimentViewSet,
+    "selections": SelectionViewSet,
+    "training-runs": TrainingRunViewSet,
+    "models": ModelViewSet,
+    "versions": VersionViewSet,
+    "promotions": PromotionViewSet,
+    "policies": PolicyViewSet,
+    "deployments": DeploymentViewSet,
+    "shadow-windows": ShadowWindowViewSet,
+    "audit-runs": AuditRunViewSet,
+    "findings": FindingViewSet,
+    "trail": TrailViewSet,
+    "jobs": JobViewSet,
+}.items():
+    router.register(name, viewset, basename=name)
 
 urlpatterns = router.urls

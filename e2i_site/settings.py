@@ -206,7 +206,7 @@ CELERY_BROKER_URL = env.url(
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "knox.auth.TokenAuthentication",
+        "e2i_site.accounts.tokens.ServiceToken",
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
@@ -223,6 +223,7 @@ SPECTACULAR_SETTINGS = {
     "DESCRIPTION": "Governance for machine-learning models on MLflow.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1/",
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -236,6 +237,13 @@ SPECTACULAR_SETTINGS = {
         "RunSourceEnum": "training.choices.RunSource",
         "TrailSourceEnum": "e2i_site.trail.models.Source",
         "StageEnum": "registry.choices.Stage",
+        "NodeOutcomeEnum": "training.choices.NodeOutcome",
+        "CandidateOutcomeEnum": "training.choices.CandidateOutcome",
+        "GateOutcomeEnum": "registry.choices.GateOutcome",
+        "CheckOutcomeEnum": "e2i_site.audit.choices.Outcome",
+        "PromotionStateEnum": "registry.choices.PromotionState",
+        "JobStateEnum": "e2i_site.jobs.models.JobState",
+        "WindowStateEnum": "deployments.choices.WindowState",
     },
 }
 

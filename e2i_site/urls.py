@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.auth.decorators import login_required
 from django.urls import include, path
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from e2i_site import health, views
+from e2i_site.accounts.api import HasRole
+
+handler400 = "e2i_site.core.problems.bad_request"
+handler404 = "e2i_site.core.problems.not_found"
+handler500 = "e2i_site.core.problems.server_error"
+
+schema = SpectacularAPIView.as_view(permission_classes=[HasRole])
+api_docs = SpectacularSwaggerSplitView.as_view(url_name="schema", permission_classes=[HasRole])
 
 urlpatterns = [
     path("", views.home, name="home"),
@@ -20,8 +29,8 @@ urlpatterns = [
     path("jobs/", include("e2i_site.jobs.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("e2i_site.api_urls")),
-    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
-    path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="api_docs"),
+    path("api/schema/", schema, name="schema"),
+    path("api/docs/", login_required(api_docs), name="api_docs"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),

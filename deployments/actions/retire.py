@@ -12,6 +12,7 @@ from deployments.actions.windows import close_window
 from deployments.choices import DeploymentStatus
 from deployments.models import Deployment
 from deployments.policies import may_retire
+from e2i_site.core.errors import InvalidInput
 from e2i_site.trail.record import record
 from registry.choices import Stage
 from registry.models import RegistryEntry
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
 
 @transaction.atomic
 def retire_deployment(*, deployment: Deployment, actor: User | None, reason: str) -> Deployment:
-    """Let the gateway forget a deployment that is only kept warm. Raises Refused."""
+    """Let the gateway forget a deployment that is only kept warm. Raises Refused, InvalidInput."""
+    if not reason.strip():
+        raise InvalidInput("Say why it is stopped; it goes on record.", field="reason")
     deployment = Deployment.objects.select_for_update(of=("self",)).get(pk=deployment.pk)
     may_retire(actor, deployment).enforce()
-    return _retire(deployment, actor, reason)
+    return _retire(deployment, actor, reason.strip())
 
 
 def left_stage(entry: RegistryEntry, stage: str, actor: User | None, reason: str) -> None:

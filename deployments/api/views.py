@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.decorators import action
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from deployments.actions.retire import retire_deployment
+from deployments.actions.roll_back import request_rollback
 from deployments.api.serializers import DeploymentSerializer, ShadowWindowSerializer
+from deployments.filters import DeploymentFilter, ShadowWindowFilter
 from deployments.models import Deployment, ShadowWindow
-from e2i_site.accounts.api import ReadViewSet
+from e2i_site.accounts.api import ReadViewSet, asked, person
+from e2i_site.core.bodies import ReasonBody
+from e2i_site.jobs.api import JobSerializer
 
 
 class DeploymentViewSet(ReadViewSet):
-    queryset = Deployment.objects.select_related("entry").order_by("-id")
+    """Versions that serve or shadow behind an endpoint."""
+
+    queryset = Deployment.objects.select_related("entry", "deployed_by").order_by("-id")
     serializer_class = DeploymentSerializer
-    filterset_fields = ["status", "environment", "strategy", "endpoint_name", "entry__model"]
+    filterset_class = DeploymentFilter
     ordering_fields = ["id", "deployed_at"]
+
+    @extend_schema(request=ReasonBody, responses={202: JobSerializer})
+    @action(detail=True, methods=["post"])
+    def rollback(self, request: Request, pk: str) -> Response:
+        """Put the previous deployment back; the job that is answered verifies and switches."""
+        found, data = self.get_object(), asked(ReasonBody, request)
+        job = request_rollback(deployment=found, actor=person(request), **data)
+        return Response(JobSerializer(job).data, status=status.HTTP_202_ACCEPTED)
+
+    @extend_schema(request=ReasonBody, responses={200: DeploymentSerializer})
+    @action(detail=True, methods=["post"])
+    def stop(self, request: Request, pk: str) -> Response:
+        """Stop keeping a deployment warm that answers nothing any more."""
+        found, data = self.get_object(), asked(ReasonBody, request)
+        retire_deployment(deployment=found, actor=person(request), **data)
+        return self.shown(found.pk)
 
 
 class ShadowWindowViewSet(ReadViewSet):
+    """What versions showed on real traffic, and the verdict."""
+
     queryset = ShadowWindow.objects.select_related("entry", "policy").order_by("-opened_at")
     serializer_class = ShadowWindowSerializer
-    filterset_fields = ["state", "verdict", "entry__model"]
+    filterset_class = ShadowWindowFilter
     ordering_fields = ["opened_at"]

@@ -1,4 +1,4 @@
-"""`Idempotency-Key` for unsafe API calls: the same key gives the same answer."""
+"""`Idempotency-Key` for unsafe API calls: the same key has one effect and one answer."""
 
 from __future__ import annotations
 
@@ -8,29 +8,42 @@ from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
 from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from e2i_site.accounts.models import IdempotencyRecord
-from e2i_site.core.problems import Conflicted, Unprocessable
+from e2i_site.core.problems import Unprocessable
 
 HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 KEEP = timedelta(days=1)
-# A first call that has not been answered by then was cut off.
-ABANDONED = timedelta(minutes=2)
+MAX_LENGTH = 200
 
 
 class IdempotentMixin:
-    """For DRF views. The first call's answer is stored and given again for a day."""
+    """For DRF views. The answer of a call that did something is given again for a day.
 
-    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Response:
-        self._record: IdempotencyRecord | None = None
-        response: Response = super().dispatch(request, *args, **kwargs)  # type: ignore[misc]
-        if self._record is not None:
-            _keep(self._record, response)
+    The record is written in the transaction of the call itself: it is there if and only if the
+    effect is, and a second call that comes meanwhile waits for the first. A call that was refused
+    did nothing and leaves no record.
+    """
+
+    _record: IdempotencyRecord | None = None
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        parent = super().dispatch  # type: ignore[misc]
+        if request.method in SAFE or not request.headers.get(HEADER):
+            response: HttpResponseBase = parent(request, *args, **kwargs)
+            return response
+        with transaction.atomic():
+            response = parent(request, *args, **kwargs)
+            if self._record is not None:
+                _keep(self._record, response)
         return response
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
@@ -41,7 +54,8 @@ class IdempotentMixin:
 
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, _Answered):
-            return Response(exc.record.body, status=exc.record.status_code or 200)
+            known = exc.record
+            return Response(known.body, status=known.status_code, headers={REPLAYED: "true"})
         response: Response = super().handle_exception(exc)  # type: ignore[misc]
         return response
 
@@ -52,42 +66,31 @@ class _Answered(Exception):
 
 
 def _begin(request: Request, key: str) -> IdempotencyRecord:
-    if len(key) > 200:
-        raise ValidationError({HEADER: ["A key has at most 200 characters."]})
-    now = timezone.now()
-    IdempotencyRecord.objects.filter(created_at__lt=now - KEEP).delete()
-    mine = IdempotencyRecord.objects.filter(user_id=request.user.pk, key=key)
-    mine.filter(status_code__isnull=True, created_at__lt=now - ABANDONED).delete()
+    if len(key) > MAX_LENGTH or not key.isprintable():
+        raise ValidationError({HEADER: [f"A key has at most {MAX_LENGTH} printable characters."]})
+    IdempotencyRecord.objects.filter(created_at__lt=timezone.now() - KEEP).delete()
+    mine = {"user_id": request.user.pk, "key": key}
     digest = _hash(request)
     try:
         with transaction.atomic():
-            return IdempotencyRecord.objects.create(
-                user_id=request.user.pk, key=key, request_hash=digest
-            )
+            return IdempotencyRecord.objects.create(**mine, request_hash=digest)
     except IntegrityError:
-        known = mine.get()
+        known = IdempotencyRecord.objects.get(**mine)
     if known.request_hash != digest:
         raise Unprocessable(f"{HEADER} {key!r} was used for another request.")
-    if known.status_code is None:
-        raise Conflicted(f"The first request with {HEADER} {key!r} is still being answered.")
     raise _Answered(known)
 
 
-def _keep(record: IdempotencyRecord, response: Response) -> None:
-    """Store the answer; a server error is forgotten, so that the caller may try again."""
-    if response.status_code >= 500:
+def _keep(record: IdempotencyRecord, response: HttpResponseBase) -> None:
+    if not isinstance(response, Response) or response.status_code >= 400:
         record.delete()
         return
-    response.render()
-    try:
-        body = json.loads(response.rendered_content) if response.rendered_content else None
-    except ValueError:
-        body = None
-    record.status_code, record.body = response.status_code, body
+    record.status_code = response.status_code
+    record.body = json.loads(JSONRenderer().render(response.data) or b"null")
     record.save(update_fields=["status_code", "body"])
 
 
 def _hash(request: Request) -> str:
     data = json.dumps(request.data, sort_keys=True, default=str)
     text = "\n".join((str(request.method), request.get_full_path(), data))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

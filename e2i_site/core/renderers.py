@@ -1,49 +1,80 @@
-"""CSV for API lists."""
+"""Bodies of the API: JSON in, JSON or CSV out."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import IO, Any
 
+from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from rest_framework import exceptions
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.parsers import JSONParser
 from rest_framework.renderers import BaseRenderer
+from rest_framework.serializers import BaseSerializer
 
-# A cell that starts with one of these would be a formula in a spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+from e2i_site.core.http import csv_response
+from e2i_site.core.problems import TooLarge
 
-
-def safe_cell(value: Any) -> Any:
-    """A value for a CSV cell: nested data as JSON, text that looks like a formula quoted."""
-    if isinstance(value, list | dict):
-        value = json.dumps(value, ensure_ascii=False, default=str)
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    return "" if value is None else value
+MAX_BODY = 1 << 20
+CHUNK = 500
 
 
 class CSVRenderer(BaseRenderer):
-    """`?format=csv`: one row an object, the columns of the first."""
+    """Lets a list be asked for as CSV; `csv_list` streams it."""
 
     media_type = "text/csv"
     format = "csv"
     charset = "utf-8"
 
-    def render(
+
+class JSONBody(JSONParser):
+    """JSON of at most 1 MiB that is not nested without end."""
+
+    def parse(
         self,
-        data: Any,
-        accepted_media_type: str | None = None,
-        renderer_context: Mapping[str, Any] | None = None,
-    ) -> str:
-        rows = data.get("results", data) if isinstance(data, Mapping) else data
-        if isinstance(rows, Mapping):
-            rows = [rows]
-        out = io.StringIO()
-        if rows:
-            writer = csv.DictWriter(out, fieldnames=list(rows[0]), extrasaction="ignore")
-            writer.writeheader()
-            writer.writerows(
-                {name: safe_cell(value) for name, value in row.items()} for row in rows
-            )
-        return out.getvalue()
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        request = (parser_context or {})["request"]
+        if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY:
+            raise TooLarge(f"A body holds at most {MAX_BODY:,} bytes.")
+        try:
+            return super().parse(stream, media_type, parser_context)
+        except RecursionError:
+            raise exceptions.ParseError("The JSON is nested too deeply.") from None
+
+
+class Formats(DefaultContentNegotiation):
+    """As `?format=` says, else as `Accept` does; an unknown format is named as such."""
+
+    def filter_renderers(self, renderers: Iterable[BaseRenderer], format: str) -> list[Any]:
+        renderers = list(renderers)
+        known = [each.format for each in renderers]
+        if format not in known:
+            message = f"There is no format {format!r} here; there is {' and '.join(known)}."
+            raise exceptions.ValidationError({"format": [message]})
+        return [each for each in renderers if each.format == format]
+
+
+def csv_list(
+    name: str, rows: QuerySet[Any], serializer: BaseSerializer[Any]
+) -> StreamingHttpResponse:
+    """Stream all `rows` as a CSV download, the serializer's fields as columns."""
+    columns = list(serializer.fields)  # type: ignore[attr-defined]
+
+    def lines() -> Iterator[list[Any]]:
+        for row in rows.iterator(chunk_size=CHUNK):
+            data = serializer.to_representation(row)
+            yield [_flat(data[column]) for column in columns]
+
+    return csv_response(name, columns, lines())
+
+
+def _flat(value: Any) -> Any:
+    """Nested data as JSON text."""
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return value

@@ -5,12 +5,13 @@ from __future__ import annotations
 from rest_framework import serializers
 
 from e2i_site.accounts.api import ReadViewSet
+from e2i_site.trail.filters import TrailFilter
 from e2i_site.trail.models import TrailEntry
 
 
 class TrailSerializer(serializers.ModelSerializer[TrailEntry]):
-    old = serializers.JSONField(read_only=True)
-    new = serializers.JSONField(read_only=True)
+    old = serializers.DictField(read_only=True)
+    new = serializers.DictField(read_only=True)
 
     class Meta:
         model = TrailEntry
@@ -18,15 +19,9 @@ class TrailSerializer(serializers.ModelSerializer[TrailEntry]):
 
 
 class TrailViewSet(ReadViewSet):
+    """Who did what when, and why."""
+
     queryset = TrailEntry.objects.order_by("-id")
     serializer_class = TrailSerializer
-    filterset_fields = {
-        "event": ["exact"],
-        "actor_name": ["exact"],
-        "subject_type": ["exact"],
-        "subject_id": ["exact"],
-        "scope": ["exact"],
-        "request_id": ["exact"],
-        "at": ["gte", "lte"],
-    }
+    filterset_class = TrailFilter
     ordering_fields = ["id"]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rest_framework import serializers
 
+from e2i_site.core.bodies import Body
 from registry.choices import ReviewDecision, Stage
 from registry.models import (
     GateResult,
@@ -14,9 +17,11 @@ from registry.models import (
     Review,
 )
 
+EXPERIMENT_ID = "experiment.experiment_id"
+
 
 class ModelSerializer(serializers.ModelSerializer[RegisteredModel]):
-    experiment = serializers.SlugRelatedField[object](slug_field="experiment_id", read_only=True)
+    experiment = serializers.CharField(source=EXPERIMENT_ID, read_only=True, allow_null=True)
 
     class Meta:
         model = RegisteredModel
@@ -35,7 +40,7 @@ class ModelSerializer(serializers.ModelSerializer[RegisteredModel]):
 
 class VersionSerializer(serializers.ModelSerializer[RegistryEntry]):
     model_name = serializers.CharField(source="model_id", read_only=True)
-    experiment = serializers.SlugRelatedField[object](slug_field="experiment_id", read_only=True)
+    experiment = serializers.CharField(source=EXPERIMENT_ID, read_only=True, allow_null=True)
 
     class Meta:
         model = RegistryEntry
@@ -45,7 +50,15 @@ class VersionSerializer(serializers.ModelSerializer[RegistryEntry]):
 class PolicySerializer(serializers.ModelSerializer[PromotionPolicy]):
     class Meta:
         model = PromotionPolicy
-        exclude = ("published_by",)
+        fields = ("id", "name", "version", "description", "notice", "stages", "published_at")
+
+
+class MarkSerializer(serializers.ModelSerializer[GateResult]):
+    """A gate in one word."""
+
+    class Meta:
+        model = GateResult
+        fields = ("gate_id", "outcome")
 
 
 class GateSerializer(serializers.ModelSerializer[GateResult]):
@@ -62,17 +75,16 @@ class ReviewSerializer(serializers.ModelSerializer[Review]):
         exclude = ("promotion",)
 
 
-class PromotionSerializer(serializers.ModelSerializer[Promotion]):
+class PromotionRowSerializer(serializers.ModelSerializer[Promotion]):
     model = serializers.CharField(source="entry.model_id", read_only=True)
     version = serializers.IntegerField(source="entry.model_version", read_only=True)
     requester = serializers.CharField(source="requester.username", read_only=True)
     policy = serializers.CharField(source="policy.__str__", read_only=True)
-    gates = GateSerializer(many=True, read_only=True)
-    reviews = ReviewSerializer(many=True, read_only=True)
+    gates: serializers.BaseSerializer[Any] = MarkSerializer(many=True, read_only=True)
 
     class Meta:
         model = Promotion
-        fields = (
+        fields: tuple[str, ...] = (
             "id",
             "model",
             "version",
@@ -87,7 +99,6 @@ class PromotionSerializer(serializers.ModelSerializer[Promotion]):
             "revision",
             "binding_hash",
             "gates",
-            "reviews",
             "gates_evaluated_at",
             "created_at",
             "decided_at",
@@ -95,20 +106,24 @@ class PromotionSerializer(serializers.ModelSerializer[Promotion]):
         )
 
 
-class PromotionRequestSerializer(serializers.Serializer[None]):
+class PromotionSerializer(PromotionRowSerializer):
+    gates = GateSerializer(many=True, read_only=True)
+    reviews = ReviewSerializer(many=True, read_only=True)
+
+    class Meta(PromotionRowSerializer.Meta):
+        fields = (*PromotionRowSerializer.Meta.fields, "reviews")
+
+
+class PromotionBody(Body):
     model = serializers.CharField()
-    version = serializers.IntegerField(min_value=1)
+    version = serializers.IntegerField()
     to_stage = serializers.ChoiceField(choices=Stage.choices)
-    reason = serializers.CharField()
+    reason = serializers.CharField(allow_blank=True, help_text="It goes on record.")
 
 
-class ReviewRequestSerializer(serializers.Serializer[None]):
+class ReviewBody(Body):
     decision = serializers.ChoiceField(choices=ReviewDecision.choices)
-    reason = serializers.CharField()
+    reason = serializers.CharField(allow_blank=True, help_text="It goes on record.")
     revision = serializers.IntegerField(
-        min_value=1, help_text="Of the promotion as it was read; a newer one refuses the decision."
+        help_text="Of the promotion as it was read; a newer one refuses the decision."
     )
-
-
-class ReasonSerializer(serializers.Serializer[None]):
-    reason = serializers.CharField()

@@ -2,109 +2,132 @@
 
 from __future__ import annotations
 
-from typing import cast
-
-from django.contrib.auth.models import User
-from django.shortcuts import get_object_or_404
+import django_filters
+from django.db.models import Prefetch, QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from e2i_site.accounts.api import ReadViewSet, decided_by_person
+from e2i_site.accounts.api import ReadViewSet, asked, decided_by_person, person
+from e2i_site.core.bodies import ReasonBody
+from e2i_site.core.errors import InvalidInput
 from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
-from registry.actions.withdraw_promotion import withdraw_promotion
+from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_promotion
 from registry.api.serializers import (
     ModelSerializer,
     PolicySerializer,
-    PromotionRequestSerializer,
+    PromotionBody,
+    PromotionRowSerializer,
     PromotionSerializer,
-    ReasonSerializer,
-    ReviewRequestSerializer,
+    ReviewBody,
     VersionSerializer,
 )
-from registry.models import Promotion, PromotionPolicy, RegisteredModel, RegistryEntry
+from registry.filters import EntryFilter, ModelFilter, PromotionFilter
+from registry.models import GateResult, Promotion, PromotionPolicy, RegisteredModel, RegistryEntry
 
 
 class ModelViewSet(ReadViewSet):
+    """Registered models."""
+
     queryset = RegisteredModel.objects.select_related("experiment").order_by("name")
     serializer_class = ModelSerializer
     lookup_field = "name"
     lookup_value_regex = r"[^/]+"
-    filterset_fields = ["experiment__experiment_id", "policy_name", "deleted_in_mlflow"]
+    filterset_class = ModelFilter
     ordering_fields = ["name", "created_at"]
 
 
+class VersionFilter(EntryFilter):
+    """As on the page, and by the run that made it."""
+
+    mlflow_run_id = django_filters.CharFilter()
+
+
 class VersionViewSet(ReadViewSet):
+    """Versions of models, and the stage each is in."""
+
     queryset = RegistryEntry.objects.select_related("experiment").order_by(
         "model", "-model_version"
     )
     serializer_class = VersionSerializer
-    filterset_fields = ["model", "model_version", "stage", "algorithm", "mlflow_run_id"]
+    filterset_class = VersionFilter
     ordering_fields = ["model", "model_version", "registered_at", "auc"]
 
 
+class PolicyFilter(django_filters.FilterSet):
+    """Policies by name and version."""
+
+    name = django_filters.CharFilter()
+    version = django_filters.NumberFilter(min_value=1)
+
+    class Meta:
+        model = PromotionPolicy
+        fields: list[str] = []
+
+
 class PolicyViewSet(ReadViewSet):
+    """What a version must show, and whose approval it needs."""
+
     queryset = PromotionPolicy.objects.order_by("name", "-version")
     serializer_class = PolicySerializer
-    filterset_fields = ["name", "version"]
+    filterset_class = PolicyFilter
     ordering_fields = ["name", "version"]
 
 
 class PromotionViewSet(ReadViewSet):
-    queryset = (
-        Promotion.objects.with_people()
-        .prefetch_related("gates", "reviews__reviewer")
-        .order_by("-id")
-    )
+    """Requests to move a version to a stage; the list has each gate in one word."""
+
+    queryset = Promotion.objects.with_people().order_by("-id")
     serializer_class = PromotionSerializer
-    filterset_fields = ["state", "to_stage", "entry__model", "requester__username"]
+    list_serializer_class = PromotionRowSerializer
+    filterset_class = PromotionFilter
     ordering_fields = ["id", "created_at", "decided_at"]
 
-    @extend_schema(request=PromotionRequestSerializer, responses={201: PromotionSerializer})
+    def get_queryset(self) -> QuerySet[Promotion]:
+        if self.action == "list":
+            marks = GateResult.objects.only("promotion", "position", "gate_id", "outcome")
+            return super().get_queryset().prefetch_related(Prefetch("gates", marks))
+        return super().get_queryset().prefetch_related("gates", "reviews__reviewer")
+
+    @extend_schema(request=PromotionBody, responses={201: PromotionSerializer})
     def create(self, request: Request) -> Response:
         """Ask for a promotion, as a CI job would."""
-        asked = PromotionRequestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        data = asked.validated_data
-        entry = get_object_or_404(
-            RegistryEntry, model__name=data["model"], model_version=data["version"]
-        )
-        promotion = request_promotion(
-            entry=entry,
-            to_stage=data["to_stage"],
-            reason=data["reason"],
-            requester=cast(User, request.user),
-        )
-        return Response(self._shown(promotion), status=status.HTTP_201_CREATED)
+        data = asked(PromotionBody, request)
+        entry = _entry(data.pop("model"), data.pop("version"))
+        promotion = request_promotion(entry=entry, requester=person(request), **data)
+        return self.shown(promotion.pk, status.HTTP_201_CREATED)
 
-    @extend_schema(request=ReviewRequestSerializer, responses={200: PromotionSerializer})
+    @extend_schema(request=ReviewBody, responses={200: PromotionSerializer})
     @action(detail=True, methods=["post"])
     def review(self, request: Request, pk: str) -> Response:
         """Approve, reject, request changes or comment; people only."""
         decided_by_person(request).enforce()
-        asked = ReviewRequestSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        promotion = self.get_object()
-        review_promotion(
-            promotion=promotion, reviewer=cast(User, request.user), **asked.validated_data
-        )
-        return Response(self._shown(promotion))
+        promotion, data = self.get_object(), asked(ReviewBody, request)
+        review_promotion(promotion=promotion, reviewer=person(request), **data)
+        return self.shown(promotion.pk)
 
-    @extend_schema(request=ReasonSerializer, responses={200: PromotionSerializer})
+    @extend_schema(request=ReasonBody, responses={200: PromotionSerializer})
     @action(detail=True, methods=["post"])
     def withdraw(self, request: Request, pk: str) -> Response:
         """Take a request back."""
-        asked = ReasonSerializer(data=request.data)
-        asked.is_valid(raise_exception=True)
-        promotion = self.get_object()
-        withdraw_promotion(
-            promotion=promotion, actor=cast(User, request.user), **asked.validated_data
-        )
-        return Response(self._shown(promotion))
+        promotion, data = self.get_object(), asked(ReasonBody, request)
+        withdraw_promotion(promotion=promotion, actor=person(request), **data)
+        return self.shown(promotion.pk)
 
-    def _shown(self, promotion: Promotion) -> object:
-        fresh = self.get_queryset().get(pk=promotion.pk)
-        return self.get_serializer(fresh).data
+    @extend_schema(request=ReasonBody, responses={200: PromotionSerializer})
+    @action(detail=True, methods=["post"])
+    def resubmit(self, request: Request, pk: str) -> Response:
+        """Answer a reviewer who requested changes, so that it can be decided again."""
+        promotion, data = self.get_object(), asked(ReasonBody, request)
+        resubmit_promotion(promotion=promotion, actor=person(request), **data)
+        return self.shown(promotion.pk)
+
+
+def _entry(model: str, version: int) -> RegistryEntry:
+    found = RegistryEntry.objects.filter(model__name=model, model_version=version).first()
+    if found is None:
+        raise InvalidInput(f"{model} v{version} is not known here.", field="version")
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -85,10 +86,12 @@ def create_experiment(
 
 
 def _known(criteria: Mapping[str, float]) -> dict[str, float]:
-    for name in criteria:
+    for name, limit in criteria.items():
         if name not in CRITERIA:
             raise InvalidInput(
                 f"There is no success criterion {name!r}; there are {', '.join(CRITERIA)}.",
                 field=name,
             )
+        if not math.isfinite(limit):
+            raise InvalidInput(f"{name} must be a finite number, not {limit}.", field=name)
     return dict(criteria)

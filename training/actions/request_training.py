@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MAX_TRIALS = 1000
 MAX_SECONDS = 24 * 3600.0
 MAX_FOLDS = 20
+MAX_SEED = 2**31 - 1
 
 
 @transaction.atomic
@@ -40,7 +41,7 @@ def request_training(
     or `InvalidInput`.
     """
     may_request_training(actor, experiment).enforce()
-    _check(trials, timeout_seconds, folds)
+    _check(trials, timeout_seconds, folds, seed)
     selection = latest_selection(experiment)
     algorithm = algorithm or (selection.selected_algorithm if selection else "")
     if not algorithm:
@@ -90,7 +91,7 @@ def latest_selection(experiment: Experiment) -> Selection | None:
     ).first()
 
 
-def _check(trials: int, timeout_seconds: float, folds: int) -> None:
+def _check(trials: int, timeout_seconds: float, folds: int, seed: int) -> None:
     if not 0 <= trials <= MAX_TRIALS:
         raise InvalidInput(f"Between 0 and {MAX_TRIALS} trials are possible.", field="trials")
     if not 0 < timeout_seconds <= MAX_SECONDS:
@@ -99,6 +100,8 @@ def _check(trials: int, timeout_seconds: float, folds: int) -> None:
         )
     if not 2 <= folds <= MAX_FOLDS:
         raise InvalidInput(f"Between 2 and {MAX_FOLDS} folds are possible.", field="folds")
+    if not 0 <= seed <= MAX_SEED:
+        raise InvalidInput(f"The seed is between 0 and {MAX_SEED}.", field="seed")
 
 
 def _check_choice(experiment: Experiment, algorithm: str, balancing: str) -> None:

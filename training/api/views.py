@@ -2,53 +2,108 @@
 
 from __future__ import annotations
 
-from typing import Any
+import django_filters
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
 
-from rest_framework.serializers import BaseSerializer
-
-from e2i_site.accounts.api import ReadViewSet
+from e2i_site.accounts.api import ReadViewSet, asked, person
+from training.actions.create_experiment import create_experiment
+from training.actions.request_selection import request_selection
+from training.actions.request_training import request_training
 from training.api.serializers import (
+    ExperimentBody,
     ExperimentSerializer,
+    SelectionBody,
+    SelectionRowSerializer,
     SelectionSerializer,
-    TrainingRunDetailSerializer,
+    TrainingBody,
+    TrainingRunRowSerializer,
     TrainingRunSerializer,
+    find_dataset,
+)
+from training.filters import (
+    ConditionsFilter,
+    ExperimentFilter,
+    SelectionFilter,
+    TrainingRunFilter,
 )
 from training.models import Experiment, Selection, TrainingRun
 
+CREATED = status.HTTP_201_CREATED
+
 
 class ExperimentViewSet(ReadViewSet):
+    """Modelling questions."""
+
     queryset = Experiment.objects.select_related("dataset").order_by("experiment_id")
     serializer_class = ExperimentSerializer
     lookup_field = "experiment_id"
-    filterset_fields = ["problem_type", "dataset__name"]
+    filterset_class = ExperimentFilter
     ordering_fields = ["experiment_id", "created_at"]
+
+    @extend_schema(request=ExperimentBody, responses={201: ExperimentSerializer})
+    def create(self, request: Request) -> Response:
+        """Ask a modelling question on a data set, which fixes target and type of problem."""
+        data = asked(ExperimentBody, request)
+        dataset = find_dataset(data.pop("dataset"), data.pop("dataset_digest", ""))
+        found = create_experiment(actor=person(request), dataset=dataset, **data)
+        return self.shown(found.pk, CREATED)
 
 
 class SelectionViewSet(ReadViewSet):
-    queryset = (
-        Selection.objects.select_related("experiment")
-        .prefetch_related("candidates")
-        .order_by("-id")
-    )
+    """Runs of model_selector."""
+
+    queryset = Selection.objects.select_related("experiment").order_by("-id")
     serializer_class = SelectionSerializer
-    filterset_fields = ["experiment__experiment_id", "status", "selected_algorithm"]
+    list_serializer_class = SelectionRowSerializer
+    filterset_class = SelectionFilter
     ordering_fields = ["id", "started_at"]
+
+    def get_queryset(self) -> QuerySet[Selection]:
+        if self.action == "list":
+            return super().get_queryset().defer("history", "rationale")
+        return super().get_queryset().prefetch_related("candidates", "nodes")
+
+    @extend_schema(request=SelectionBody, responses={201: SelectionSerializer})
+    def create(self, request: Request) -> Response:
+        """Have model_selector choose an algorithm; a job does it."""
+        found = request_selection(actor=person(request), **asked(SelectionBody, request))
+        return self.shown(found.pk, CREATED)
+
+
+class RunFilter(TrainingRunFilter):
+    """As on the page, and by MLflow's id and by time."""
+
+    metric = extend_schema_field(str)(ConditionsFilter(label="As in test_roc_auc>=0.8"))
+    mlflow_run_id = django_filters.CharFilter()
+    started_after = django_filters.IsoDateTimeFilter("started_at", "gte")
+    started_before = django_filters.IsoDateTimeFilter("started_at", "lte")
 
 
 class TrainingRunViewSet(ReadViewSet):
-    queryset = (
-        TrainingRun.objects.for_people().select_related("experiment", "dataset").order_by("-id")
-    )
-    filterset_fields = {
-        "experiment__experiment_id": ["exact"],
-        "algorithm": ["exact"],
-        "status": ["exact"],
-        "source": ["exact"],
-        "mlflow_run_id": ["exact"],
-        "mlflow_available": ["exact"],
-        "started_at": ["gte", "lte"],
-    }
+    """Runs of model_trainer, and those that others logged to MLflow.
+
+    The list leaves out trials, candidates and what was deleted in MLflow; an address does not.
+    """
+
+    queryset = TrainingRun.objects.all()
+    serializer_class = TrainingRunSerializer
+    list_serializer_class = TrainingRunRowSerializer
+    filterset_class = RunFilter
     ordering_fields = ["id", "started_at", "duration_seconds"]
 
-    def get_serializer_class(self) -> type[BaseSerializer[Any]]:
-        return TrainingRunDetailSerializer if self.detail else TrainingRunSerializer
+    def get_queryset(self) -> QuerySet[TrainingRun]:
+        found = TrainingRun.objects.for_people() if self.action == "list" else TrainingRun.objects
+        rows = found.select_related("experiment", "dataset").order_by("-id")
+        if self.action == "list":
+            return rows.defer("params", "metrics", "tags", "evaluation", "feature_names", "request")
+        return rows.prefetch_related("nodes")
+
+    @extend_schema(request=TrainingBody, responses={201: TrainingRunSerializer})
+    def create(self, request: Request) -> Response:
+        """Have model_trainer train a model; a job does it."""
+        found = request_training(actor=person(request), **asked(TrainingBody, request))
+        return self.shown(found.pk, CREATED)

@@ -12,7 +12,7 @@ from e2i_site.audit import trail_events
 from e2i_site.audit.choices import FindingStatus, WaiverEnd
 from e2i_site.audit.models import Finding, Waiver
 from e2i_site.audit.policies import may_revoke, may_waive, waiver_fits
-from e2i_site.core.errors import Refused
+from e2i_site.core.errors import InvalidInput, Refused
 from e2i_site.trail.record import record
 
 if TYPE_CHECKING:
@@ -55,7 +55,9 @@ def waive(
 
 @transaction.atomic
 def revoke_waiver(*, finding: Finding, actor: User, reason: str) -> Finding:
-    """End the waiver in force; the finding counts as open again. Raises `Refused`."""
+    """End the waiver in force; the finding is open again. Raises `Refused` or `InvalidInput`."""
+    if not reason.strip():
+        raise InvalidInput("Say why the waiver ends early.", field="reason")
     now = timezone.now()
     finding = Finding.objects.select_for_update().get(pk=finding.pk)
     may_revoke(actor, finding, now).enforce()
