@@ -41,11 +41,11 @@ def options(
     )
     if promotion.state not in UNDECIDED:
         return [comment]
-    return [
-        *_decisions(user, promotion, gates, reviews),
-        comment,
-        *_of_requester(user, promotion),
-    ]
+    decisions = list(_decisions(user, promotion, gates, reviews))
+    mine = list(_of_requester(user, promotion))
+    if promotion.state == PromotionState.CHANGES_REQUESTED:
+        return [*mine, *decisions, comment]
+    return [*decisions, comment, *mine]
 
 
 def _decisions(
