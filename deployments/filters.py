@@ -21,7 +21,7 @@ class DeploymentFilter(django_filters.FilterSet):
 
     live = django_filters.BooleanFilter(method="by_live", label="Live")
     model = django_filters.CharFilter(
-        field_name="entry__model_id", lookup_expr="iexact", label="Model"
+        field_name="entry__model__name", lookup_expr="iexact", label="Model"
     )
     version = django_filters.NumberFilter(field_name="entry__model_version", min_value=1)
     endpoint = django_filters.CharFilter(
@@ -49,7 +49,7 @@ class DeploymentFilter(django_filters.FilterSet):
     ) -> QuerySet[Deployment]:
         for word in value.split():
             queryset = queryset.filter(
-                Q(entry__model_id__icontains=word)
+                Q(entry__model__name__icontains=word)
                 | Q(endpoint_name__icontains=word)
                 | Q(deployment_name__icontains=word)
             )
@@ -59,7 +59,7 @@ class DeploymentFilter(django_filters.FilterSet):
 class ShadowWindowFilter(django_filters.FilterSet):
     """Shadow windows by model, state and verdict."""
 
-    model = django_filters.CharFilter(field_name="entry__model_id", lookup_expr="iexact")
+    model = django_filters.CharFilter(field_name="entry__model__name", lookup_expr="iexact")
     version = django_filters.NumberFilter(field_name="entry__model_version", min_value=1)
     state = django_filters.ChoiceFilter(choices=WindowState.choices)
     verdict = django_filters.ChoiceFilter(choices=VerdictState.choices)

@@ -21,7 +21,7 @@ RECENT = timedelta(minutes=15)
 GATEWAY_SILENT = timedelta(seconds=30)
 CHAIN_LENGTH = 10
 # A chart has at most so many points; longer ranges are put together.
-MOST_POINTS = 120
+MOST_POINTS = 72
 
 
 @dataclass(frozen=True)

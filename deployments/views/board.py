@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.views.decorators.http import require_safe
 
@@ -15,6 +14,7 @@ from deployments.choices import DeploymentStatus, Strategy
 from deployments.filters import DeploymentFilter
 from deployments.models import Deployment
 from e2i_site.core.http import csv_response
+from e2i_site.core.paging import keyset_page
 from e2i_site.core.partials import render_page
 
 ROWS_A_PAGE = 25
@@ -61,7 +61,7 @@ def _live() -> dict[str, Any]:
 
 def _list(request: HttpRequest) -> dict[str, Any]:
     filters = _filters(request.GET)
-    page = Paginator(filters.qs, ROWS_A_PAGE).get_page(request.GET.get("page"))
+    page = keyset_page(filters.qs, request, size=ROWS_A_PAGE)
     return {
         "form": SearchForm(request.GET),
         "page": page,

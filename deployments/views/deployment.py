@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.decorators import login_required
@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from deployments import queries
 from deployments.choices import LIVE, DeploymentStatus, VerdictState, WindowState
 from deployments.evidence import verdict_on
-from deployments.models import Deployment, ShadowWindow
+from deployments.models import Deployment, ShadowWindow, TrafficMinute
 from deployments.policies import may_evaluate_window, may_retire, may_roll_back, may_void_window
 from deployments.queries import Traffic
 from deployments.shadow.wording import count, percent
@@ -74,16 +74,20 @@ def deployment(request: HttpRequest, pk: int) -> HttpResponse:
         "deployment": found,
         "live": found.status in MOVING,
         "notice": notice(found),
+        "range": _range(request),
+        "ranges": [(key, words, key == _range(request)) for key, (words, _) in RANGES.items()],
         **_rights(request, found),
     }
-    if target == "charts":
-        context |= _charts(request, found, queries.chain(found))
-    elif target == "live":
-        context |= _live(found)
-    else:
+    now = timezone.now()
+    since = now - (queries.RECENT if target == "live" else _span(request))
+    minutes = queries.traffic_since([found.pk], since).get(found.pk, [])
+    if target != "charts":
+        context |= _live(found, minutes, now)
+    if target != "live":
         chain = queries.chain(found)
-        context |= _live(found) | _charts(request, found, chain) | _rest(found)
-        context["chain"] = chain
+        context |= _charts(found, chain, minutes, since, now) | {"chain": chain}
+    if not target:
+        context |= _rest(found)
     return render_page(request, "deployments/deployment.html", context, partials=("live", "charts"))
 
 
@@ -98,11 +102,9 @@ def _rights(request: HttpRequest, found: Deployment) -> dict[str, Any]:
     }
 
 
-def _live(found: Deployment) -> dict[str, Any]:
-    since = timezone.now() - queries.RECENT
-    recent = queries.total(
-        queries.traffic_since([found.pk], since).get(found.pk, ()), queries.RECENT
-    )
+def _live(found: Deployment, minutes: list[TrafficMinute], now: datetime) -> dict[str, Any]:
+    lately = [row for row in minutes if row.minute >= now - queries.RECENT]
+    recent = queries.total(lately, queries.RECENT)
     window = window_of(found)
     view = window_view(window) if window else None
     instances = queries.gateway_instances()
@@ -117,18 +119,25 @@ def _live(found: Deployment) -> dict[str, Any]:
     }
 
 
-def _charts(request: HttpRequest, found: Deployment, chain: list[Deployment]) -> dict[str, Any]:
+def _span(request: HttpRequest) -> timedelta:
+    """How far back the charts go, from the URL."""
+    return RANGES[_range(request)][1]
+
+
+def _range(request: HttpRequest) -> str:
     asked = request.GET.get("range", "")
-    name = asked if asked in RANGES else DEFAULT_RANGE
-    until = timezone.now()
-    since = until - RANGES[name][1]
-    minutes = queries.traffic_since([found.pk], since).get(found.pk, [])
-    points = queries.series(minutes, since, until)
-    return {
-        "charts": charts(points, limits_of(found), marks(chain, since)),
-        "ranges": [(key, words, key == name) for key, (words, _) in RANGES.items()],
-        "range": name,
-    }
+    return asked if asked in RANGES else DEFAULT_RANGE
+
+
+def _charts(
+    found: Deployment,
+    chain: list[Deployment],
+    minutes: list[TrafficMinute],
+    since: datetime,
+    now: datetime,
+) -> dict[str, Any]:
+    points = queries.series(minutes, since, now)
+    return {"charts": charts(points, limits_of(found), marks(chain, since))}
 
 
 def _rest(found: Deployment) -> dict[str, Any]:

@@ -9,12 +9,20 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from e2i_site.status import site_status
+
 Browser = Callable[[User], Client]
 
 
 @pytest.fixture(autouse=True)
 def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
+
+
+@pytest.fixture(autouse=True)
+def known_status(db: None) -> None:
+    """The state of the site is read for all pages together, every few seconds; not counted here."""
+    site_status()
 
 
 @pytest.fixture
