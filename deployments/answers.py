@@ -17,8 +17,6 @@ from typing import Any
 import orjson
 import yaml
 
-from deployments.gateway import protocol
-from deployments.gateway.signature import Signature
 from e2i_site.core.errors import E2IError
 
 SECONDS = 300
@@ -53,6 +51,9 @@ def registered_answers(folder: Path, body: bytes) -> Any:
 
 def main(folder: Path, body: bytes) -> bytes:
     """Load, predict, format, with MLflow's own schema check and none of the gateway's shortcuts."""
+    # Only this process pays for pandas.
+    from deployments.gateway import protocol
+    from deployments.gateway.signature import Signature
     from e2i_site.mlflow_connector import models
 
     signature = Signature.from_mlmodel(yaml.safe_load((folder / "MLmodel").read_text()))

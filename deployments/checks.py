@@ -11,7 +11,6 @@ from django.conf import settings
 from django.utils import timezone
 
 from deployments.gateway.client import GatewayAway, GatewayClient, Reply
-from deployments.gateway.routes import RETRY_SECONDS
 from deployments.models import Deployment
 from deployments.store import ArtifactStore
 from e2i_site.core.errors import E2IError
@@ -58,6 +57,9 @@ def wait_until_loaded(
     `since` is how long it has been asked to. Raises Unfit where it refuses, Wait where it does
     not answer or needs longer. `alive` is called between looks and may raise.
     """
+    # Not at the start: it brings pandas into every process.
+    from deployments.gateway.routes import RETRY_SECONDS
+
     client = GatewayClient()
     for poll in range(POLLS):
         reply = _asked(lambda: client.check(deployment.endpoint_name, deployment.pk))
