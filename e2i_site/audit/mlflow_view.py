@@ -46,16 +46,27 @@ class MlflowView:
     def runs(self, run_ids: Iterable[str]) -> dict[str, Run]:
         """The runs with these ids, deleted ones too; an id that MLflow does not know is absent."""
         wanted = dict.fromkeys(run_ids)
-        unread = [each for each in wanted if each not in self._runs]
-        for begin in range(0, len(unread), IDS_A_SEARCH):
-            some = unread[begin : begin + IDS_A_SEARCH]
+        self._read([each for each in wanted if each not in self._runs])
+        unknown = [each for each in wanted if self._runs[each] is None]
+        if unknown and self._has_new_experiments():
+            self._read(unknown)
+        return {each: run for each in wanted if (run := self._runs[each]) is not None}
+
+    def _read(self, run_ids: list[str]) -> None:
+        for begin in range(0, len(run_ids), IDS_A_SEARCH):
+            some = run_ids[begin : begin + IDS_A_SEARCH]
             listed = ", ".join(f"'{_quotable(each)}'" for each in some)
             found = self.connector.iter_runs(
                 list(self.experiments), filter=f"attributes.run_id IN ({listed})", view="ALL"
             )
             by_id = {run.run_id: run for run in found}
             self._runs.update({each: by_id.get(each) for each in some})
-        return {each: run for each in wanted if (run := self._runs[each]) is not None}
+
+    def _has_new_experiments(self) -> bool:
+        """Read the experiments again: a run may lie in one that was made during the audit."""
+        before = set(self.experiments)
+        del self.experiments
+        return not set(self.experiments) <= before
 
 
 def _quotable(run_id: str) -> str:

@@ -97,7 +97,7 @@ def trend(runs: Sequence[AuditRun]) -> LineChart:
         ],
         step=True,
         low=True,
-        note=f"after each of the last {len(ended)} full audits",
+        note="at the end of each full audit",
         name="audit-trend",
     )
 

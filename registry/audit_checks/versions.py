@@ -40,9 +40,10 @@ def _entries() -> QuerySet[RegistryEntry]:
 )
 def entries_agree(context: CheckContext) -> Iterator[SubjectOutcome]:
     """Every entry is in MLflow and the other way round; staged versions are hashed anew."""
+    entries = list(RegistryEntry.objects.all())  # before MLflow, which has them first
     in_mlflow = context.mlflow.versions
     known = set()
-    for entry in RegistryEntry.objects.all():
+    for entry in entries:
         key = (entry.model_id, entry.model_version)
         known.add(key)
         version = in_mlflow.get(key)

@@ -27,18 +27,10 @@ from training.models import Selection, TrainingRun, Trial
 )
 def nothing_is_simulated(context: CheckContext) -> Iterator[SubjectOutcome]:
     """A finished run or selection has ended in MLflow too, or its journal waits, said openly."""
-    waiting = {each.journal_id for each in context.connector.pending_journals()}
     rows: list[TrainingRun | Selection] = [*trainer_runs(), *finished_selections()]
     for row in rows:
-        if row.mlflow_available:
-            continue
-        evidence = {"journal": row.journal_id}
-        if row.journal_id in waiting:
-            message = "Finished while MLflow was away; its journal waits to be delivered."
-            yield context.failed(row, message, evidence=evidence, priority=Priority.P4)
-        else:
-            message = "Finished, not in MLflow, and nothing waits to be delivered."
-            yield context.failed(row, message, evidence=evidence, priority=Priority.P1)
+        if not row.mlflow_available:
+            yield _waiting_outcome(context, row)
     delivered = [each for each in rows if each.mlflow_available]
     known = context.mlflow.runs(each.mlflow_run_id for each in delivered if each.mlflow_run_id)
     for row in delivered:
@@ -49,6 +41,22 @@ def nothing_is_simulated(context: CheckContext) -> Iterator[SubjectOutcome]:
             yield context.passed(row)
         else:
             yield context.failed(row, f"It claims success, but in MLflow it is {run.status}.")
+
+
+def _waiting_outcome(context: CheckContext, row: TrainingRun | Selection) -> SubjectOutcome:
+    """Whether what MLflow does not have is kept; the row may have been settled meanwhile."""
+    evidence = {"journal": row.journal_id}
+    if row.journal_id and context.connector.has_journal(row.journal_id):
+        if context.connector.journal_result(row.journal_id).done:
+            return context.inconclusive(row, "It was delivered; its row is about to say so.")
+        return context.failed(
+            row,
+            "Finished while MLflow was away; its journal waits to be delivered.",
+            evidence=evidence,
+            priority=Priority.P4,
+        )
+    message = "Finished, not in MLflow, and nothing waits to be delivered."
+    return context.failed(row, message, evidence=evidence, priority=Priority.P1)
 
 
 @check(
