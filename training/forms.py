@@ -28,8 +28,10 @@ _BALANCING = {
 
 if TYPE_CHECKING:
     _ExperimentForm = forms.ModelForm[Experiment]
+    _DatasetField = forms.ModelChoiceField[Dataset]
 else:
     _ExperimentForm = forms.ModelForm
+    _DatasetField = forms.ModelChoiceField
 
 
 class ExperimentForm(_ExperimentForm):
@@ -110,7 +112,7 @@ def _measured(metric: str, dataset: Dataset) -> bool:
     return regression == (problem is Problem.REGRESSION)
 
 
-class DatasetField(forms.ModelChoiceField):
+class DatasetField(_DatasetField):
     """A data set with what tells it from another of the same name."""
 
     def label_from_instance(self, obj: Dataset) -> str:

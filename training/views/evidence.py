@@ -137,10 +137,11 @@ def hpo_chart(trials: Sequence[Trial], metric: str) -> LineChart | None:
     if not complete:
         return None
     values = [float(trial.value) for trial in complete if trial.value is not None]
+    best: list[float] = list(accumulate(values, max))
     return LineChart(
         title=f"{metrics.label(metric) if metric else 'Value'} by trial",
         x=[trial.number for trial in complete],
-        series=[Series("This trial", values), Series("Best so far", list(accumulate(values, max)))],
+        series=[Series("This trial", values), Series("Best so far", best)],
         x_label="Trial",
         note="mean over the folds of the training split",
         name="hpo-history",

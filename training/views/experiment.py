@@ -38,7 +38,7 @@ def experiments(request: HttpRequest) -> HttpResponse:
         "page": page,
         "experiments": queries.experiment_summaries(Experiment.objects.filter(pk__in=keys)),
         "filtered": any(request.GET.get(name) for name in ExperimentFilter.base_filters),
-        "may_create": may_create_experiment(request.user),  # type: ignore[arg-type]
+        "may_create": may_create_experiment(request.user),
     }
     return render_page(request, "training/experiments.html", context)
 
@@ -66,7 +66,7 @@ def experiment(request: HttpRequest, slug: str) -> HttpResponse:
         "unfinished": [run for run in runs if run.status in UNFINISHED_RUN],
         "selections": list(found.selections.select_related("created_by")[:SELECTIONS_SHOWN]),
         "versions": list(
-            found.entries.select_related("model")  # type: ignore[attr-defined]
+            found.entries.select_related("model")
             .defer("signature", "hyperparameters", "selection_rationale", "tags")
             .order_by("-registered_at", "-pk")[:VERSIONS_SHOWN]
         ),

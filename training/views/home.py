@@ -109,7 +109,7 @@ def _experiments(request: HttpRequest) -> dict[str, Any]:
     return {
         "experiments": found[:EXPERIMENTS_SHOWN],
         "more_experiments": len(found) > EXPERIMENTS_SHOWN,
-        "may_create": may_create_experiment(request.user),  # type: ignore[arg-type]
+        "may_create": may_create_experiment(request.user),
     }
 
 

@@ -86,7 +86,7 @@ def _results(found: TrainingRun) -> dict[str, Any]:
         "shown_importance": [pair for pair in importance[: evidence.MOST_FEATURES] if pair[1] > 0],
         "quality": quality_of(found),
         "split": split_of(found),
-        "versions": list(found.entries.select_related("model")),  # type: ignore[attr-defined]
+        "versions": list(found.entries.select_related("model")),
         "parameters": evidence.parameters(found),
         "mlflow_url": mlflow_url(found),
         "others": found.source == RunSource.MLFLOW,
