@@ -115,9 +115,20 @@ def a_row_in_each(number: int = 0) -> dict[str, Any]:
 
 KEYS = {"experiments": "experiment_id", "models": "name"}
 COLLECTIONS = (
-    "experiments selections training-runs models versions promotions policies deployments "
-    "shadow-windows audit-runs findings trail jobs"
-).split()
+    "experiments",
+    "selections",
+    "training-runs",
+    "models",
+    "versions",
+    "promotions",
+    "policies",
+    "deployments",
+    "shadow-windows",
+    "audit-runs",
+    "findings",
+    "trail",
+    "jobs",
+)
 
 
 def address(collection: str, row: Any, act: str = "") -> str:

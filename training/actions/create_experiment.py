@@ -45,7 +45,10 @@ def create_experiment(
         raise InvalidInput(
             f"Leave out {PREFIX!r}; it is put before names in MLflow.", field="experiment_id"
         )
-    experiment_name("model_trainer", experiment_id)
+    try:
+        experiment_name("model_trainer", experiment_id)
+    except InvalidInput as error:
+        raise InvalidInput(str(error), field="experiment_id") from None
     experiment = Experiment(
         experiment_id=experiment_id,
         name=name,
