@@ -107,6 +107,9 @@ def train(question: Question, version: int, actor: User) -> str:
         )
         if run.job is not None:
             finish(run.job, timeout=TRAIN_SECONDS)
+        run.refresh_from_db()
+        if run.status != RunStatus.FINISHED:
+            raise StepFailed(f"{run} {run.status}: {run.error_message}")
         # What is still to be delivered to MLflow is a job of its own.
         settle(timeout=TRAIN_SECONDS)
     entry = _registered(question, version)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import Any
@@ -66,8 +67,8 @@ def test_the_demo_ends_as_it_says(system: System) -> None:
     windows = {window["model"]: window for window in system.api("shadow-windows", state="open")}
     (honest,) = windows.values()
     assert honest["verdict"] == "inconclusive"
-    assert honest["verdict_detail"]["sentence"].startswith("needs 23 h")
-    assert "412 more requests" in honest["verdict_detail"]["sentence"]
+    sentence = honest["verdict_detail"]["sentence"]
+    assert re.match(r"needs 2[34] h( \d+ min)? and 412 more requests", sentence), sentence
 
 
 def test_running_the_demo_again_changes_nothing(system: System) -> None:
