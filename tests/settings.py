@@ -31,6 +31,7 @@ _WORKER = os.environ.get("PYTEST_XDIST_WORKER", "main")
 os.environ["E2I_DATA_DIR"] = str(RUN_DIR / _WORKER)
 # Nothing listens there: a test that needs MLflow asks for the `mlflow_server` fixture.
 os.environ["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ["E2I_GATEWAY_URL"] = "http://127.0.0.1:9"
 if os.environ.get("TEST_DATABASE_URL"):
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]

@@ -67,18 +67,24 @@ async def _demo(supervisor: Supervisor, mlflow_health: str, site: str) -> None:
     """Run the demo until it has once been completed; the database knows."""
     if supervisor.stop.is_set() or not env.flag("E2I_DEMO", default=True):
         return
-    command = ("manage.py", "demo")
-    if await supervisor.run_once(_python("demo", *command, "--status")) != 0:
-        if not await _answers(supervisor, mlflow_health):
-            supervisor.say("MLflow does not answer; the demo is tried at the next start.")
-            return
-        supervisor.say("First start: the demo lifecycle runs now, on real data. Watch it grow.")
-        status = await supervisor.run_once(_python("demo", *command))
-        if supervisor.stop.is_set():
-            return
-        if status:
-            supervisor.say("The demo did not finish; see above. It goes on at the next start.")
-    supervisor.say(f"The site is at {site}. Ctrl-C stops everything.")
+    if await supervisor.run_once(_demo_command("--status")) == 0:
+        await supervisor.run_once(_demo_command("--logins"))
+        return
+    if not await _answers(supervisor, mlflow_health):
+        supervisor.say("MLflow does not answer; the demo is tried at the next start.")
+        return
+    supervisor.say("First start: the demo lifecycle runs now, on real data. Watch it grow.")
+    status = await supervisor.run_once(_demo_command())
+    if supervisor.stop.is_set():
+        return
+    if status:
+        supervisor.say("The demo did not finish; see above. It goes on at the next start.")
+    else:
+        supervisor.say(f"The demo is complete. The site is at {site}.")
+
+
+def _demo_command(*arguments: str) -> Program:
+    return _python("demo", "manage.py", "demo", *arguments)
 
 
 async def _answers(supervisor: Supervisor, url: str) -> bool:
@@ -116,6 +122,8 @@ def _environment() -> dict[str, str]:
         "OMP_NUM_THREADS": str(max(1, cores // trainers)),
         # glibc keeps an arena a thread and core otherwise: hundreds of megabytes.
         "MALLOC_ARENA_MAX": "2",
+        # What an installation does is nobody else's business.
+        "MLFLOW_DISABLE_TELEMETRY": "true",
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",
