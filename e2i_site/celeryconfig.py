@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from kombu import Queue
+from kombu.entity import Queue
 
 # As in jobs.wakeup, which cannot be imported before the apps are loaded.
 LIGHT_QUEUE, ISOLATED_QUEUE = "light", "isolated"
@@ -28,7 +28,10 @@ elif broker_url.startswith("redis"):
 
 # Quorum queues outlive the loss of one RabbitMQ node.
 _arguments = {"x-queue-type": "quorum"} if broker_url.startswith("amqp") else None
-task_queues = [Queue(name, queue_arguments=_arguments) for name in (LIGHT_QUEUE, ISOLATED_QUEUE)]
+task_queues = [
+    Queue(name, queue_arguments=_arguments)  # type: ignore[no-untyped-call]
+    for name in (LIGHT_QUEUE, ISOLATED_QUEUE)
+]
 task_default_queue = LIGHT_QUEUE
 # Acknowledged when taken: a lease that runs out brings a lost job back on every broker, while
 # late acknowledgement of an hour's training makes RabbitMQ close the channel.

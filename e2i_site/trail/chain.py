@@ -40,7 +40,12 @@ def links(entry: TrailEntry) -> Links:
     else:
         head = TrailHead.objects.filter(pk=1).first()
         after = head is not None and (head.length, head.hash) == (entry.pk, entry.hash)
-    return Links(entry.hash == entry_hash(entry), entry.previous_hash == expected, after, not following)
+    return Links(
+        content=entry.hash == entry_hash(entry),
+        before=entry.previous_hash == expected,
+        after=after,
+        last=not following,
+    )
 
 
 def changed(entries: Sequence[TrailEntry]) -> list[int]:
