@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from zlib import crc32
 
@@ -166,7 +167,7 @@ def progress(
 def line_chart(chart: LineChart) -> dict[str, Any]:
     """A time or step chart with its table; see `core.charts.LineChart`."""
     name = chart.name or "chart-" + "".join(c if c.isalnum() else "-" for c in chart.title.lower())
-    return {"chart": chart, "data": chart.as_json(), "name": name}
+    return {"chart": chart, "data": json.dumps(chart.as_json()), "name": name}
 
 
 for _name in ("roc", "precision_recall", "calibration", "bars", "histogram", "sparkline"):

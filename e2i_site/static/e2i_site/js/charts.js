@@ -1,4 +1,4 @@
-// Time series with uPlot. Data come from the JSON script that data-chart names; the table stays.
+// Time series with uPlot. Data come from data-chart (htmx drops scripts of any type); the table stays.
 (() => {
   "use strict";
   const colour = (name) => {
@@ -114,9 +114,7 @@
   }
 
   function render(element) {
-    const source = document.getElementById(element.dataset.chart);
-    if (!source) return;
-    const data = JSON.parse(source.textContent);
+    const data = JSON.parse(element.dataset.chart);
     const height = element.classList.contains("low") ? 130 : 220;
     drawn.get(element)?.destroy();
     element.replaceChildren();

@@ -75,6 +75,11 @@
     document.querySelectorAll("button[aria-busy]").forEach((b) => b.removeAttribute("aria-busy"));
   });
 
+  // A search has answered each letter; leaving its field is no new change.
+  document.addEventListener("change", (event) => {
+    if (event.target.matches(".e-filter input[type=search]")) event.stopPropagation();
+  }, true);
+
   // htmx: loading line (not for polling), errors told
   let waiting = 0;
   const polls = (event) => (event.detail.elt.getAttribute("hx-trigger") || "").includes("every");
