@@ -112,7 +112,7 @@ def nothing_unsafe(context: CheckContext) -> Iterator[SubjectOutcome]:
     ]
     if found:
         yield context.failed(
-            PLAN, f"{len(found)} P0 findings are open.", evidence={"findings": found}
+            PLAN, f"P0 findings are open: {len(found)}.", evidence={"findings": found}
         )
     elif silent:
         message = f"No answer from {', '.join(silent)}, so nobody knows."
