@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 1000
 # Passed outcomes of single subjects are kept this long; failures and the counts stay for ever.
-KEEP_PASSED = timedelta(days=30)
+KEEP_PASSED = timedelta(days=7)
 
 Progress = Callable[[str, int, int], None]
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 
 import pytest
 from django.db import IntegrityError
+from django.utils import timezone
 
 from e2i_site.audit import runner
 from e2i_site.audit.choices import Outcome, Priority, RunStatus
@@ -161,3 +163,16 @@ def test_a_check_that_exists_no_longer_leaves_no_open_finding(only_checks, monke
     assert Finding.objects.get().status == "open"  # a partial run says nothing about it
     run()
     assert Finding.objects.get().status == "resolved"
+
+
+def test_old_passed_outcomes_go_and_failures_stay(only_checks):
+    def body(context):
+        yield context.passed("a")
+        yield context.failed("b", "Wrong.")
+
+    only_checks("2.1", body)
+    old = run()
+    AuditRun.objects.update(finished_at=timezone.now() - runner.KEEP_PASSED - timedelta(hours=1))
+    run()
+    assert [each.outcome for each in old.results.get().outcomes.all()] == ["fail"]
+    assert old.results.get().passed == 1
