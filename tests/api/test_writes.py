@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -116,7 +115,7 @@ def _stop(people: SimpleNamespace) -> tuple[str, Any]:
 
 
 def _waive(people: SimpleNamespace) -> tuple[str, Any]:
-    until = timezone.now() + timedelta(days=3)
+    until = (timezone.now() + timedelta(days=3)).isoformat()
     body = {"owner": "auditor", "expires_at": until, "reason": "It is described next week."}
     return address("findings", FindingFactory(), "waive"), body
 
@@ -344,7 +343,7 @@ def test_wrong_input_is_named_and_does_nothing(
 ) -> None:
     url, body = WRITES[write].prepare(people)
     before = TrailEntry.objects.count()
-    text = json.dumps({**body, **change}, cls=DjangoJSONEncoder).replace(f'"{BEYOND}"', "1e999")
+    text = json.dumps({**body, **change}).replace(f'"{BEYOND}"', "1e999")
     client = as_person(_actor(WRITES[write], people))
     response = client.post(url, text, content_type="application/json")
     assert response.status_code == 400, response.json()
