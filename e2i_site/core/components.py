@@ -170,6 +170,14 @@ def line_chart(chart: LineChart) -> dict[str, Any]:
     return {"chart": chart, "data": json.dumps(chart.as_json()), "name": name}
 
 
-for _name in ("roc", "precision_recall", "calibration", "bars", "histogram", "sparkline"):
+for _name in (
+    "roc",
+    "precision_recall",
+    "calibration",
+    "bars",
+    "histogram",
+    "scatter",
+    "sparkline",
+):
     register.simple_tag(getattr(plots, _name), name=f"plot_{_name}")
 register.simple_tag(plots.confusion, name="plot_confusion")

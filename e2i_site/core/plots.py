@@ -57,6 +57,24 @@ def calibration(predicted: Numbers, observed: Numbers) -> SafeString:
     )
 
 
+def scatter(
+    points: Sequence[tuple[float, float]], *, title: str, x_label: str = "", y_label: str = ""
+) -> SafeString:
+    """Dots of (x, y) on one scale for both axes, with the line where both are equal."""
+    if not points:
+        return SafeString("")
+    values = [value for point in points for value in point]
+    low, span = min(values), (max(values) - min(values)) or 1
+    dots = format_html_join(
+        "",
+        '<circle class="dot faint" cx="{}" cy="{}" r="2.5"/>',
+        ((_f(_px((x - low) / span)), _f(_py((y - low) / span))) for x, y in points),
+    )
+    ticks = [(share, f"{low + share * span:.3g}") for share in (0, 0.5, 1)]
+    diagonal = _line(_px(0), _py(0), _px(1), _py(1), "reference")
+    return _frame(title, diagonal + dots, x_label, y_label, x_ticks=ticks, y_ticks=ticks)
+
+
 def bars(
     rows: Sequence[tuple[str, float]], *, title: str, errors: Numbers | None = None
 ) -> SafeString:

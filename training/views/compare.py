@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from e2i_site.core.partials import render_page
 from training.comparison import MOST_RUNS, compare
 from training.models import TrainingRun
+from training.views.parallel import parallel
 
 
 @login_required
@@ -25,6 +26,7 @@ def compare_runs(request: HttpRequest) -> HttpResponse:
         "runs": runs,
         "comparison": comparison,
         "groups": comparison.groups if comparison else [],
+        "parallel": parallel(comparison) if comparison else None,
         "missing": missing,
         "too_many": len(wanted) - MOST_RUNS if len(wanted) > MOST_RUNS else 0,
         "most": MOST_RUNS,

@@ -82,6 +82,10 @@ class Curves:
         return list(zip(self.predicted, self.observed, self.bin_rows, strict=True))
 
     @property
+    def residual_table(self) -> list[Any]:
+        return thinned(sorted(self.residuals), most=51)
+
+    @property
     def base_rate(self) -> float | None:
         """Share of positives on test: what a guess would reach in precision."""
         rows = sum(sum(row) for row in self.confusion)

@@ -71,3 +71,21 @@ def test_data_sets_are_listed_and_described(viewer: Client) -> None:
 
 def test_without_data_sets_the_command_is_named(viewer: Client) -> None:
     assert "import_dataset" in viewer.get("/training/datasets/").content.decode()
+
+
+def test_parallel_coordinates_leave_gaps_where_nothing_was_measured(viewer: Client) -> None:
+    one = TrainingRunFactory(hyperparameters={"depth": 3}, test_metrics={"roc_auc": 0.7})
+    two = TrainingRunFactory(hyperparameters={"depth": 5}, test_metrics={"roc_auc": 0.8})
+    three = TrainingRunFactory(hyperparameters={}, test_metrics={"roc_auc": 0.9})
+    ids = ",".join(str(run.pk) for run in (one, two, three))
+    drawing = viewer.get(f"/training/compare/?runs={ids}").context["parallel"]
+    assert [axis.label for axis in drawing.axes] == ["depth", "Test ROC AUC"]
+    assert [len(line.points) for line in drawing.lines] == [2, 2, 1]
+    assert "L" not in drawing.lines[2].path
+
+
+def test_one_difference_is_no_drawing(viewer: Client) -> None:
+    one = TrainingRunFactory(hyperparameters={"depth": 3})
+    two = TrainingRunFactory(hyperparameters={"depth": 5})
+    page = viewer.get(f"/training/compare/?runs={one.pk},{two.pk}")
+    assert page.context["parallel"] is None

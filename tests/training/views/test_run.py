@@ -229,6 +229,17 @@ def test_a_run_of_others_shows_what_mlflow_has(viewer: Client) -> None:
         assert words in text
 
 
+def test_a_regression_shows_predicted_against_true(viewer: Client) -> None:
+    run = TrainingRunFactory(
+        test_metrics={"r2": 0.6, "rmse": 1.2},
+        primary_metric="r2",
+        evaluation={"curves": {"residuals": [[1.0, 1.2], [2.0, 1.8]]}, "classes": []},
+    )
+    text = viewer.get(run.get_absolute_url()).content.decode()
+    assert 'aria-label="Predicted and true"' in text
+    assert "Confusion matrix" not in text
+
+
 def test_an_empty_run_breaks_nothing(viewer: Client) -> None:
     run = TrainingRunFactory(
         experiment=None, dataset=None, algorithm="", test_metrics={}, evaluation={}, run_name=""
