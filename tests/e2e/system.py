@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -94,9 +95,14 @@ class System:
     def password(self) -> str:
         return (self.data / "demo-password").read_text().strip()
 
-    def client(self, user: str) -> httpx.Client:
+    @contextlib.contextmanager
+    def client(self, user: str) -> Iterator[httpx.Client]:
         """Somebody who has logged in to the site."""
-        client = httpx.Client(base_url=self.web, follow_redirects=True, timeout=20)
+        with httpx.Client(base_url=self.web, follow_redirects=True, timeout=20) as client:
+            self._log_in(client, user)
+            yield client
+
+    def _log_in(self, client: httpx.Client, user: str) -> None:
         page = client.get("/accounts/login/")
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
         assert token, page.text[:500]
@@ -111,7 +117,6 @@ class System:
         )
         assert answer.status_code == 200, answer.text[:500]
         assert "/accounts/login/" not in str(answer.url), "login refused"
-        return client
 
     def api(self, path: str, **params: Any) -> Any:
         """A list of the API as an auditor sees it."""
