@@ -7,7 +7,8 @@ CODE := manage.py e2i_site training registry deployments tests benchmarks script
 BENCHMARKS := training sync pages gateway audit trail footprint
 
 .DEFAULT_GOAL := run
-.PHONY: run test check fmt lock bench environment environment-dev
+.PHONY: run test check fmt lock bench environment environment-dev \
+	lint format templates contracts django types
 
 environment:
 	@$(PYTHON) scripts/environment.py
@@ -22,11 +23,19 @@ test: environment-dev
 	@$(BIN)/python -m tests
 
 check: environment-dev
+	@$(MAKE) --keep-going --no-print-directory lint format templates contracts django types
+
+lint:
 	$(BIN)/ruff check $(CODE)
-	$(BIN)/ruff format --check $(CODE)
+format:
+	$(BIN)/ruff format --check --quiet $(CODE) || { echo "make fmt formats them."; exit 1; }
+templates:
 	$(BIN)/djlint --lint --quiet templates
-	$(BIN)/lint-imports
+contracts:
+	@$(BIN)/lint-imports --no-cache
+django:
 	@$(BIN)/python scripts/check_django.py
+types:
 	$(BIN)/mypy e2i_site training registry deployments
 
 fmt: environment-dev
