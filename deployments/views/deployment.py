@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from deployments.choices import LIVE, DeploymentStatus, VerdictState, WindowStat
 from deployments.evidence import verdict_on
 from deployments.models import Deployment, ShadowWindow, TrafficMinute
 from deployments.policies import may_evaluate_window, may_retire, may_roll_back, may_void_window
-from deployments.queries import Traffic
+from deployments.queries import Instance, Traffic
 from deployments.shadow.wording import count, percent
 from deployments.views.ladder import ladder
 from deployments.views.snippet import snippet
@@ -114,7 +114,7 @@ def _live(found: Deployment, minutes: list[TrafficMinute], now: datetime) -> dic
         "minutes": int(queries.RECENT.total_seconds() // 60),
         "limits": limits_of(found),
         "window": view,
-        "headline": headline(found, recent, view, limits_of(found)),
+        "headline": headline(found, recent, view, instances),
         "holders": [(each, each.holds(found)) for each in instances],
     }
 
@@ -182,7 +182,7 @@ def notice(found: Deployment) -> str:
 
 
 def headline(
-    found: Deployment, recent: Traffic, window: WindowView | None, limits: Mapping[str, Any]
+    found: Deployment, recent: Traffic, window: WindowView | None, gateways: Sequence[Instance]
 ) -> tuple[str, str, str]:
     """(tone, sentence, detail): how the deployment does."""
     status = DeploymentStatus(found.status)
@@ -196,12 +196,14 @@ def headline(
         return "quiet", "It is retired and answers nothing.", ""
     if status == DeploymentStatus.DRAINING:
         return "warn", "Another deployment took over; it is kept warm for a way back.", ""
+    if not any(each.answers for each in gateways):
+        return "bad", "No gateway answers, so nothing reaches it.", found.health_detail
     if found.health_failures:
         times = f"{found.health_failures} time{'s' if found.health_failures > 1 else ''} in a row"
         return "bad", f"Health checks failed {times}.", found.health_detail
     if window is not None:
         return window.tone, window.headline, found.health_detail
-    return _serving(recent, limits, found.health_detail)
+    return _serving(recent, limits_of(found), found.health_detail)
 
 
 def _serving(recent: Traffic, limits: Mapping[str, Any], health: str) -> tuple[str, str, str]:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from training import metrics
 from training.comparison import Comparison, Row
 from training.models import TrainingRun
 
@@ -15,16 +14,19 @@ LEFT, RIGHT, TOP, BOTTOM = 60, 60, 44, 24
 MOST_PARAMETERS = 5
 MOST_METRICS = 3
 STYLES = 5
+# Directions that an axis can show as up.
+DRAWN = ("higher", "lower")
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A vertical line at `x` with its least value below and its largest above."""
+    """A vertical line at `x`. Larger values are above; of metrics, better ones."""
 
     label: str
     x: int
     low: str
     high: str
+    flipped: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,8 @@ class Parallel:
 def parallel(comparison: Comparison) -> Parallel | None:
     """The drawing, parameters first and test metrics last; None with fewer than two axes."""
     parameters = [row for row in comparison.parameters if _is_axis(row)][:MOST_PARAMETERS]
-    measured = [row for row in comparison.metrics if _is_axis(row) and metrics.direction(row.name)][
-        :MOST_METRICS
-    ]
-    rows = [*parameters, *measured]
+    measured = [row for row in comparison.metrics if _is_axis(row) and row.direction in DRAWN]
+    rows = [*parameters, *measured[:MOST_METRICS]]
     if len(rows) < 2:
         return None
     step = (WIDTH - LEFT - RIGHT) / (len(rows) - 1)
@@ -79,7 +79,10 @@ def _number(value: object) -> float | None:
 
 def _axis(row: Row, x: int) -> Axis:
     values = _numbers(row)
-    return Axis(row.label, x, f"{min(values):.4g}", f"{max(values):.4g}")
+    ends = (f"{min(values):.4g}", f"{max(values):.4g}")
+    flipped = row.direction == "lower"
+    low, high = reversed(ends) if flipped else ends
+    return Axis(row.label, x, low, high, flipped)
 
 
 def _line(run: TrainingRun, number: int, rows: Sequence[Row], axes: Sequence[Axis]) -> Line:
@@ -89,13 +92,13 @@ def _line(run: TrainingRun, number: int, rows: Sequence[Row], axes: Sequence[Axi
         if value is None:
             pen = False
             continue
-        y = _height(value, _numbers(row))
+        y = _height(value, _numbers(row), axis.flipped)
         commands.append(f"{'L' if pen else 'M'}{axis.x} {y}")
         points.append((axis.x, y))
         pen = True
     return Line(run, f"s{number % STYLES + 1}", "".join(commands), tuple(points))
 
 
-def _height(value: float, values: Sequence[float]) -> int:
-    low, high = min(values), max(values)
-    return round(HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM))
+def _height(value: float, values: Sequence[float], flipped: bool) -> int:
+    share = (value - min(values)) / (max(values) - min(values))
+    return round(HEIGHT - BOTTOM - (1 - share if flipped else share) * (HEIGHT - TOP - BOTTOM))

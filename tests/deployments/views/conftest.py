@@ -17,7 +17,11 @@ from deployments.models import Deployment
 from e2i_site.mlflow_connector import models
 from e2i_site.status import site_status
 from registry.choices import Stage
-from tests.factories.deployments import DeploymentFactory, ShadowWindowFactory
+from tests.factories.deployments import (
+    DeploymentFactory,
+    GatewayInstanceFactory,
+    ShadowWindowFactory,
+)
 from tests.factories.registry import EntryFactory, ModelFactory, PolicyFactory, PromotionFactory
 
 Browser = Callable[[User], Client]
@@ -92,6 +96,7 @@ def champion(stored: str) -> Deployment:
     )
     entry = EntryFactory(model=model, stage=Stage.PRODUCTION, artifact_digest=stored)
     promotion = PromotionFactory(entry=entry, to_stage=Stage.PRODUCTION, policy=policy)
+    GatewayInstanceFactory(instance="gateway")
     return DeploymentFactory(entry=entry, promotion=promotion, previous_deployment=before)
 
 
@@ -99,6 +104,7 @@ def champion(stored: str) -> Deployment:
 def shadow(db: None) -> Deployment:
     """Version 1 in shadow for two minutes, under a policy with a notice."""
     entry = EntryFactory(model=ModelFactory(name="visits"), stage=Stage.SHADOW)
+    GatewayInstanceFactory(instance="gateway")
     window = ShadowWindowFactory(
         deployment=DeploymentFactory(entry=entry, strategy="shadow"),
         limits=SHADOW,

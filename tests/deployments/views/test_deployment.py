@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from deployments.models import Deployment, ShadowWindow
+from deployments.models import Deployment, GatewayInstance, ShadowWindow
 from deployments.queries import series, total
 from deployments.views.ladder import ladder
 from deployments.views.snippet import snippet
@@ -64,6 +64,13 @@ def test_without_traffic_nothing_is_claimed(viewer: Client, champion: Deployment
     page = viewer.get(champion.get_absolute_url())
     assert page.context["headline"][0] == "quiet"
     assert "No request in this time" in page.content.decode()
+
+
+def test_without_a_gateway_nothing_is_called_good(viewer: Client, champion: Deployment) -> None:
+    TrafficMinuteFactory(deployment=champion)
+    GatewayInstance.objects.update(seen_at=timezone.now() - timedelta(minutes=5))
+    tone, words, _ = viewer.get(champion.get_absolute_url()).context["headline"]
+    assert (tone, words) == ("bad", "No gateway answers, so nothing reaches it.")
 
 
 def test_failing_health_comes_first(viewer: Client, champion: Deployment) -> None:
@@ -163,7 +170,7 @@ def test_gateways_say_whether_they_hold_it(viewer: Client, champion: Deployment)
     GatewayInstanceFactory(routes=held)
     GatewayInstanceFactory(routes={})
     page = viewer.get(champion.get_absolute_url())
-    assert sorted(str(holds) for _, holds in page.context["holders"]) == ["None", "True"]
+    assert sorted(str(holds) for _, holds in page.context["holders"]) == ["None", "None", "True"]
 
 
 # --- calling it -------------------------------------------------------------------------------
