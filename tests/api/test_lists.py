@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from tests.api.conftest import COLLECTIONS, Caller, a_row_in_each, address
+from tests.api.conftest import COLLECTIONS, Caller, address
 from tests.factories.jobs import JobFactory
 from tests.factories.registry import EntryFactory, ModelFactory
 from tests.factories.training import ExperimentFactory, TrainingRunFactory
+from tests.factories.world import a_row_in_each
 from training.choices import RunRole
 
 pytestmark = pytest.mark.django_db

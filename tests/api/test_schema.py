@@ -23,13 +23,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.api.conftest import COLLECTIONS, KEYS, a_row_in_each
+from tests.api.conftest import COLLECTIONS, KEYS
 from tests.api.test_writes import WRITES
 from tests.factories.audit import AuditRunFactory
 from tests.factories.deployments import DeploymentFactory
 from tests.factories.jobs import JobFactory
 from tests.factories.registry import EntryFactory, ModelFactory
 from tests.factories.training import SelectionFactory, TrainingRunFactory
+from tests.factories.world import a_row_in_each
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 CHECKS = (
