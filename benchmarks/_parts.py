@@ -1,0 +1,58 @@
+"""Parts of E2I that a benchmark starts by itself, each in a temporary directory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks._harness import say
+
+_OURS = ("E2I_", "MLFLOW_", "CELERY_", "SECRET_KEY", "DATABASE_URL", "ALLOWED_HOSTS")
+
+
+@contextlib.contextmanager
+def folder() -> Iterator[Path]:
+    """A directory that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="e2i-bench-", ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
+@contextlib.contextmanager
+def mlflow_server(where: Path) -> Iterator[str]:
+    """URL of an MLflow server with its store in `where`/mlflow.sqlite3."""
+    from tests.mlflow_process import start_server, stop_group
+
+    os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+    process, url = start_server(where)
+    say(f"MLflow answers at {url}")
+    try:
+        yield url
+    finally:
+        stop_group(process.pid)
+
+
+def set_up_site(data: Path, *, mlflow: str = "http://127.0.0.1:9", database: str = "") -> None:
+    """Make this process an E2I with its state in `data`, migrated. Once a process.
+
+    `mlflow` is by default an address where nothing listens; `database` by default SQLite.
+    """
+    for name in [name for name in os.environ if name.startswith(_OURS)]:
+        del os.environ[name]
+    os.environ |= {
+        "DJANGO_SETTINGS_MODULE": "e2i_site.settings",
+        "E2I_DATA_DIR": str(data),
+        "MLFLOW_TRACKING_URI": mlflow,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        **({"DATABASE_URL": database} if database else {}),
+    }
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+    say(f"E2I's database is ready in {data}" if not database else "E2I's database is ready")
