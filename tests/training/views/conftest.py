@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import Client
 
-from e2i_site.status import site_status
+from e2i_site.status import CACHE_KEY, site_status
 
 Browser = Callable[[User], Client]
 
@@ -20,9 +21,13 @@ def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def known_status(db: None) -> None:
+def known_status(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The state of the site is read for all pages together, every few seconds; not counted here."""
+    monkeypatch.setattr("e2i_site.status.CACHE_SECONDS", 600)
+    cache.delete(CACHE_KEY)
     site_status()
+    yield
+    cache.delete(CACHE_KEY)
 
 
 @pytest.fixture
