@@ -9,9 +9,9 @@ from django.utils import timezone
 from e2i_site.audit.models import Finding
 from registry.gates.base import GateContext, Measurement, failed, gate, inconclusive, passed
 from training.choices import RunSource
+from training.metrics import LOWER_IS_BETTER
 
 DEFAULT_TOLERANCE = 0.005
-LOWER_IS_BETTER = {"rmse", "mae", "mape", "brier", "log_loss", "fpr", "calibration_error"}
 
 
 @gate("artifact_digest", title="Artifact digest")
