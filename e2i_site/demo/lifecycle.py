@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from deployments.actions.roll_back import request_rollback
+from deployments.choices import VerdictState
 from deployments.models import Deployment
 from e2i_site.audit.models import Finding
 from e2i_site.audit.runner import execute, prepare
@@ -25,7 +26,7 @@ from e2i_site.demo.experiments import (
     select,
     train,
 )
-from e2i_site.demo.promote import open_window, promote, reached, wait_for_verdict
+from e2i_site.demo.promote import judged, open_window, promote, reached, wait_for_verdict
 from e2i_site.demo.traffic import replay
 from e2i_site.demo.work import StepFailed, finish, settle
 from e2i_site.jobs.enqueue import enqueue
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
 # What the second model is sent, so that its page shows what is still missing.
 HONEST_REQUESTS = 588
+# How often more traffic is sent while the evidence is not yet certain.
+MORE_ROUNDS = 3
 Say = Callable[[str], None]
 
 
@@ -157,6 +160,11 @@ class Demo:
             return "has been in production"
         limits = open_window(entry).limits
         answers = self._send(entry, limits["requests"], limits["hours"] * 3600)
+        for _ in range(MORE_ROUNDS):
+            window = judged(entry)
+            if window.verdict != VerdictState.INCONCLUSIVE:
+                break
+            answers = self._send(entry, limits["requests"])
         window = wait_for_verdict(entry)
         return f"{answers}; {window.verdict_detail.get('sentence', '')}"
 
@@ -196,11 +204,7 @@ class Demo:
             return str(open_window(entry).verdict_detail.get("sentence", ""))
         self._stage(entry, Stage.SHADOW)
         self._send(entry, HONEST_REQUESTS)
-        time.sleep(3)  # the gateway writes its counts about once a second
-        from deployments.actions.windows import evaluate_window
-
-        window = evaluate_window(window=open_window(entry))
-        return str(window.verdict_detail.get("sentence", ""))
+        return str(judged(entry).verdict_detail.get("sentence", ""))
 
     def _sync(self) -> str:
         with transaction.atomic():

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ROLLOUT_SECONDS = 90.0
 VERDICT_SECONDS = 60.0
+# The gateway writes its counts about once a second.
+FLUSH_SECONDS = 3.0
 
 
 def reached(entry: RegistryEntry, stage: str) -> bool:
@@ -64,6 +66,12 @@ def open_window(entry: RegistryEntry) -> ShadowWindow:
     if window is None:
         raise StepFailed(f"{entry} has no open shadow window.")
     return window
+
+
+def judged(entry: RegistryEntry) -> ShadowWindow:
+    """The version's open window, judged on all that was sent."""
+    time.sleep(FLUSH_SECONDS)
+    return evaluate_window(window=open_window(entry))
 
 
 def wait_for_verdict(entry: RegistryEntry) -> ShadowWindow:
