@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,8 @@ _OURS = ("E2I_", "MLFLOW_", "CELERY_", "SECRET_KEY", "DATABASE_URL", "ALLOWED_HO
 
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
-    """A directory that is gone afterwards."""
+    """A directory that is gone afterwards; asked to stop, the process still cleans up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory(prefix="e2i-bench-", ignore_cleanup_errors=True) as made:
         yield Path(made)
 
