@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,8 +23,9 @@ COVERED = ("mlflow", "browser", "rabbitmq", "redis", "embedded_broker")
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """Migrate once; transactional tests go back to exactly that."""
+    from django.db import connection
     from django.test import TransactionTestCase
 
     with django_db_blocker.unblock():
@@ -33,6 +35,14 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
         flush.restore_pristine()
 
     TransactionTestCase._fixture_teardown = teardown  # type: ignore[method-assign]
+    yield
+    if connection.vendor == "postgresql":
+        # Threads that a test started may still hold connections; they would keep the database.
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
 
 
 @pytest.fixture
