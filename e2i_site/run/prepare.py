@@ -18,6 +18,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 
 from e2i_site.core.errors import ConfigurationError
+from e2i_site.run import problems
 
 CHECK_SECONDS = 5
 
@@ -44,7 +45,7 @@ def check_database() -> None:
             cursor.execute("CREATE TABLE e2i_write_check (id integer)")
             transaction.set_rollback(True)
     except DatabaseError as error:
-        raise ConfigurationError(_database_problem(error)) from None
+        raise ConfigurationError(problems.describe(error)) from None
     finally:
         connection.close()
 
@@ -53,28 +54,9 @@ def migrate() -> None:
     try:
         call_command("migrate", verbosity=0, interactive=False)
     except InconsistentMigrationHistory as error:
-        raise ConfigurationError(f"{_place()} belongs to something else: {error}") from None
+        raise ConfigurationError(f"{problems.place()} belongs to something else: {error}") from None
     except DatabaseError as error:
-        raise ConfigurationError(_database_problem(error)) from None
-
-
-def _database_problem(error: DatabaseError) -> str:
-    reason = str(error).strip().splitlines()[0]
-    if "locked" in reason:
-        hint = "Another process holds it; end that one."
-    elif "not a database" in reason:
-        hint = "The file is something else; name another in DATABASE_URL."
-    else:
-        hint = "Check DATABASE_URL."
-    return f"The database {_place()} cannot be used: {reason.rstrip('.')}. {hint}"
-
-
-def _place() -> str:
-    """Which database, without its password."""
-    given = connection.settings_dict
-    if connection.vendor == "sqlite":
-        return str(given["NAME"])
-    return f"{given['NAME']} at {given['HOST'] or 'localhost'}:{given['PORT'] or 5432}"
+        raise ConfigurationError(problems.describe(error)) from None
 
 
 def collect_static_files() -> None:

@@ -95,6 +95,29 @@ def test_an_unreachable_database(tmp_path: Path) -> None:
     assert "hunter2" not in line
 
 
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("sqlite:///{folder}/empty.sqlite3", "Run python manage.py migrate"),
+        ("sqlite:///{folder}/missing/e2i.sqlite3", "Check DATABASE_URL"),
+        ("postgresql://e2i:hunter2@127.0.0.1:{port}/e2i", "Check DATABASE_URL"),
+    ],
+)
+def test_commands_say_in_one_line_what_is_wrong_with_the_database(
+    tmp_path: Path, url: str, hint: str
+) -> None:
+    url = url.format(folder=tmp_path, port=free_port())
+    done = subprocess.run(
+        [sys.executable, "manage.py", "verify_trail"],
+        cwd=ROOT, env=_environment(tmp_path, DATABASE_URL=url),
+        capture_output=True, text=True, timeout=90, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert hint in done.stderr
+    assert "hunter2" not in done.stderr
+
+
 @pytest.mark.e2e
 def test_everything_starts_survives_a_fall_and_stops(tmp_path: Path) -> None:
     environment = _environment(tmp_path)
