@@ -60,7 +60,7 @@ def main() -> None:
         measure(report, place, active, shadow, body, seconds / ROUNDS)
     report.notes += [
         "The client is Python threads on the same cores as the servers; it takes its share of "
-        "them, of both servers alike, so the true rates are higher.",
+        "them, of both servers alike; a client elsewhere would see higher rates.",
         "MLflow's server is `mlflow models serve --env-manager local` with its one worker.",
         "With a shadow, every request is answered twice, by the active and the shadow version.",
     ]
