@@ -12,7 +12,7 @@ _WIDER: dict[str, dict[str, list[str]]] = {
         "script-src": ["'unsafe-eval'", "'unsafe-inline'"],
         "style-src": ["'unsafe-inline'"],
     },
-    "/api/docs/": {"script-src": ["'unsafe-inline'"], "style-src": ["'unsafe-inline'"]},
+    "/api/docs/": {"style-src": ["'unsafe-inline'"]},
 }
 
 

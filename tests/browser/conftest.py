@@ -52,7 +52,8 @@ def open_page(
     contexts = []
 
     def start(user: User | None = None, **options: Any) -> Page:
-        context = browser.new_context(base_url=live_server.url, color_scheme="light", **options)
+        options = {"color_scheme": "light", "base_url": live_server.url, **options}
+        context = browser.new_context(**options)
         contexts.append(context)
         if user is not None:
             client = Client()
