@@ -15,10 +15,15 @@ from benchmarks._harness import say
 _OURS = ("E2I_", "MLFLOW_", "CELERY_", "SECRET_KEY", "DATABASE_URL", "ALLOWED_HOSTS")
 
 
+def clean_up_when_stopped() -> None:
+    """SIGTERM ends this process as an exception does, so that nothing is left running."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+
+
 @contextlib.contextmanager
 def folder() -> Iterator[Path]:
-    """A directory that is gone afterwards; asked to stop, the process still cleans up."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    """A directory that is gone afterwards."""
+    clean_up_when_stopped()
     with tempfile.TemporaryDirectory(prefix="e2i-bench-", ignore_cleanup_errors=True) as made:
         yield Path(made)
 

@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks._harness import Report, Result, parser, say
-from benchmarks._parts import folder, set_up_site
+from benchmarks._parts import clean_up_when_stopped, folder, set_up_site
 
 THREADS = (1, 4)
 ROUNDS = 3
@@ -30,10 +30,11 @@ def main() -> None:
     arguments.add_argument("--entries", type=int, help="recorded by each measurement")
     arguments.add_argument("--database", help="measure only this database, given by its URL")
     options = arguments.parse_args()
-    entries = options.entries or (20_000 if options.full else 900)
+    entries = options.entries or (20_000 if options.full else 300)
     if options.database is not None:
         measure(options.database, entries).finish()
         return
+    clean_up_when_stopped()
     report = Report("trail", {"entries": entries, "threads": "1, 4", "rounds": ROUNDS})
     add_child(report, "SQLite", "", entries)
     with postgres() as url:
