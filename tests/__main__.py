@@ -48,7 +48,10 @@ def _pytest(title: str, database_url: str | None, arguments: list[str]) -> tuple
     environment = {k: v for k, v in os.environ.items() if k != "TEST_DATABASE_URL"}
     if database_url:
         environment["TEST_DATABASE_URL"] = database_url
-    command = [sys.executable, "-m", "pytest", "-n", WORKERS, "--dist", "loadgroup", *arguments]
+    # By file, in the order collected: servers that a file's tests share are started once, and
+    # the longest file comes first (see conftest).
+    spread = ["-n", WORKERS, "--dist", "loadfile", "--no-loadscope-reorder"]
+    command = [sys.executable, "-m", "pytest", *spread, *arguments]
     summary = "pytest gave no summary"
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env=environment, cwd=ROOT

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Open
 from tests.factories.world import a_row_in_each
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(170), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(170)]
 SERIOUS = ("serious", "critical")
 # Between them these have every component and every plot.
 MAIN = (

@@ -13,7 +13,7 @@ from registry.models import Promotion, RegistryEntry
 from tests.browser.conftest import Open, sign_in
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120), pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from tests.e2e.system import System
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.xdist_group("e2e"),
     pytest.mark.timeout(900),
 ]
 
