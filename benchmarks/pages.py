@@ -31,6 +31,7 @@ PEOPLE = {"amina": "", "admin": "admin:"}
 # Not pages: they end the session, send files, or are there for machines.
 SKIPPED = re.compile(
     r"/accounts/log|\.(csv|md|pdf|json)$|[?&]format=|^/(static|media|api)/|/metrics$"
+    r"|^/admin/.+/(add|change|delete|password)/"
 )
 LINK = re.compile(r'<a\b[^>]*\shref="([^"#]+)')
 DEMO_SECONDS = 900

@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,112 +14,258 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='GatewayInstance',
+            name="GatewayInstance",
             fields=[
-                ('instance', models.CharField(max_length=100, primary_key=True, serialize=False)),
-                ('version', models.CharField(blank=True, max_length=40)),
-                ('routes', models.JSONField(default=dict, help_text='{endpoint: {active, shadow: {deployment, digest, loaded}}}')),
-                ('problems', models.JSONField(default=list)),
-                ('started_at', models.DateTimeField()),
-                ('seen_at', models.DateTimeField()),
+                ("instance", models.CharField(max_length=100, primary_key=True, serialize=False)),
+                ("version", models.CharField(blank=True, max_length=40)),
+                (
+                    "routes",
+                    models.JSONField(
+                        default=dict,
+                        help_text="{endpoint: {active, shadow: {deployment, digest, loaded}}}",
+                    ),
+                ),
+                ("problems", models.JSONField(default=list)),
+                ("started_at", models.DateTimeField()),
+                ("seen_at", models.DateTimeField()),
             ],
             options={
-                'db_table': 'ml_gateway_instances',
-                'ordering': ['-seen_at'],
+                "db_table": "ml_gateway_instances",
+                "ordering": ["-seen_at"],
             },
         ),
         migrations.CreateModel(
-            name='ShadowLook',
+            name="ShadowLook",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('at', models.DateTimeField()),
-                ('requests', models.PositiveBigIntegerField()),
-                ('verdict', models.CharField(choices=[('pass', 'Passed'), ('fail', 'Failed'), ('inconclusive', 'Not enough evidence yet')], max_length=12)),
-                ('detail', models.JSONField(default=dict)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("at", models.DateTimeField()),
+                ("requests", models.PositiveBigIntegerField()),
+                (
+                    "verdict",
+                    models.CharField(
+                        choices=[
+                            ("pass", "Passed"),
+                            ("fail", "Failed"),
+                            ("inconclusive", "Not enough evidence yet"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                ("detail", models.JSONField(default=dict)),
             ],
             options={
-                'db_table': 'ml_shadow_looks',
-                'ordering': ['-at'],
+                "db_table": "ml_shadow_looks",
+                "ordering": ["-at"],
             },
         ),
         migrations.CreateModel(
-            name='ShadowWindow',
+            name="ShadowWindow",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('artifact_digest', models.CharField(max_length=64)),
-                ('limits', models.JSONField(help_text='Frozen: hours, requests, error_rate, p99_ms, alpha, sequential.')),
-                ('state', models.CharField(choices=[('open', 'Collecting evidence'), ('closed', 'Closed'), ('void', 'Void')], default='open', max_length=8)),
-                ('state_reason', models.CharField(blank=True, max_length=300)),
-                ('verdict', models.CharField(choices=[('pass', 'Passed'), ('fail', 'Failed'), ('inconclusive', 'Not enough evidence yet')], default='inconclusive', max_length=12)),
-                ('verdict_detail', models.JSONField(default=dict)),
-                ('opened_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(blank=True, null=True)),
-                ('evaluated_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("artifact_digest", models.CharField(max_length=64)),
+                (
+                    "limits",
+                    models.JSONField(
+                        help_text="Frozen: hours, requests, error_rate, p99_ms, alpha, sequential."
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("open", "Collecting evidence"),
+                            ("closed", "Closed"),
+                            ("void", "Void"),
+                        ],
+                        default="open",
+                        max_length=8,
+                    ),
+                ),
+                ("state_reason", models.CharField(blank=True, max_length=300)),
+                (
+                    "verdict",
+                    models.CharField(
+                        choices=[
+                            ("pass", "Passed"),
+                            ("fail", "Failed"),
+                            ("inconclusive", "Not enough evidence yet"),
+                        ],
+                        default="inconclusive",
+                        max_length=12,
+                    ),
+                ),
+                ("verdict_detail", models.JSONField(default=dict)),
+                ("opened_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                ("evaluated_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'db_table': 'ml_shadow_windows',
-                'ordering': ['-opened_at'],
+                "db_table": "ml_shadow_windows",
+                "ordering": ["-opened_at"],
             },
         ),
         migrations.CreateModel(
-            name='TrafficMinute',
+            name="TrafficMinute",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('minute', models.DateTimeField()),
-                ('requests', models.PositiveBigIntegerField(default=0)),
-                ('errors', models.PositiveBigIntegerField(default=0, help_text="The model's or the server's.")),
-                ('rejected', models.PositiveBigIntegerField(default=0, help_text='Bad requests, not counted.')),
-                ('slow', models.PositiveBigIntegerField(default=0)),
-                ('dropped', models.PositiveBigIntegerField(default=0, help_text='Not mirrored because the queue was full.')),
-                ('latency', models.JSONField(default=dict)),
-                ('compared', models.PositiveBigIntegerField(default=0, help_text='Requests that the champion answered too.')),
-                ('disagreements', models.PositiveBigIntegerField(default=0)),
-                ('champion_errors', models.PositiveBigIntegerField(default=0)),
-                ('difference_sum', models.FloatField(default=0.0, help_text='Sum of absolute differences of the predictions.')),
-                ('difference_max', models.FloatField(default=0.0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("minute", models.DateTimeField()),
+                ("requests", models.PositiveBigIntegerField(default=0)),
+                (
+                    "errors",
+                    models.PositiveBigIntegerField(
+                        default=0, help_text="The model's or the server's."
+                    ),
+                ),
+                (
+                    "rejected",
+                    models.PositiveBigIntegerField(
+                        default=0, help_text="Bad requests, not counted."
+                    ),
+                ),
+                ("slow", models.PositiveBigIntegerField(default=0)),
+                (
+                    "dropped",
+                    models.PositiveBigIntegerField(
+                        default=0, help_text="Not mirrored because the queue was full."
+                    ),
+                ),
+                ("latency", models.JSONField(default=dict)),
+                (
+                    "compared",
+                    models.PositiveBigIntegerField(
+                        default=0, help_text="Requests that the champion answered too."
+                    ),
+                ),
+                ("disagreements", models.PositiveBigIntegerField(default=0)),
+                ("champion_errors", models.PositiveBigIntegerField(default=0)),
+                (
+                    "difference_sum",
+                    models.FloatField(
+                        default=0.0, help_text="Sum of absolute differences of the predictions."
+                    ),
+                ),
+                ("difference_max", models.FloatField(default=0.0)),
             ],
             options={
-                'db_table': 'ml_traffic_minutes',
-                'ordering': ['deployment', 'minute'],
+                "db_table": "ml_traffic_minutes",
+                "ordering": ["deployment", "minute"],
             },
         ),
         migrations.CreateModel(
-            name='Deployment',
+            name="Deployment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('deployment_name', models.CharField(max_length=300)),
-                ('environment', models.CharField(choices=[('staging', 'Staging'), ('production', 'Production')], max_length=12)),
-                ('endpoint_name', models.SlugField(max_length=256)),
-                ('endpoint_url', models.URLField(max_length=500)),
-                ('status', models.CharField(choices=[('pending', 'Pending'), ('deploying', 'Deploying'), ('active', 'Active'), ('draining', 'Kept warm'), ('retired', 'Retired'), ('rolled_back', 'Rolled back'), ('failed', 'Failed')], default='pending', max_length=12)),
-                ('status_reason', models.TextField(blank=True, help_text='What it waits for, or why it failed.')),
-                ('strategy', models.CharField(choices=[('direct', 'Direct'), ('shadow', 'Shadow'), ('canary', 'Canary'), ('blue_green', 'Blue-green')], max_length=12)),
-                ('artifact_digest', models.CharField(help_text='Of the bytes it serves.', max_length=64)),
-                ('deployment_config', models.JSONField(default=dict)),
-                ('shadow_metrics', models.JSONField(default=dict, help_text='Measured by the gateway.')),
-                ('production_metrics', models.JSONField(default=dict, help_text='Measured by the gateway.')),
-                ('latency_p50_ms', models.FloatField(blank=True, null=True)),
-                ('latency_p95_ms', models.FloatField(blank=True, null=True)),
-                ('latency_p99_ms', models.FloatField(blank=True, null=True)),
-                ('error_rate', models.FloatField(blank=True, null=True)),
-                ('request_count', models.PositiveBigIntegerField(default=0)),
-                ('measured_at', models.DateTimeField(blank=True, null=True)),
-                ('health_failures', models.PositiveIntegerField(default=0, help_text='In a row.')),
-                ('health_checked_at', models.DateTimeField(blank=True, null=True)),
-                ('health_detail', models.TextField(blank=True)),
-                ('rollback_available', models.BooleanField(default=False, help_text='The previous deployment exists and its bytes verify.')),
-                ('rollback_checked_at', models.DateTimeField(blank=True, null=True)),
-                ('rollback_detail', models.TextField(blank=True)),
-                ('rollback_reason', models.TextField(blank=True)),
-                ('rolled_back_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('deployed_at', models.DateTimeField(blank=True, null=True)),
-                ('deactivated_at', models.DateTimeField(blank=True, null=True)),
-                ('deployed_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='+', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("deployment_name", models.CharField(max_length=300)),
+                (
+                    "environment",
+                    models.CharField(
+                        choices=[("staging", "Staging"), ("production", "Production")],
+                        max_length=12,
+                    ),
+                ),
+                ("endpoint_name", models.SlugField(max_length=256)),
+                ("endpoint_url", models.URLField(max_length=500)),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("pending", "Pending"),
+                            ("deploying", "Deploying"),
+                            ("active", "Active"),
+                            ("draining", "Kept warm"),
+                            ("retired", "Retired"),
+                            ("rolled_back", "Rolled back"),
+                            ("failed", "Failed"),
+                        ],
+                        default="pending",
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "status_reason",
+                    models.TextField(blank=True, help_text="What it waits for, or why it failed."),
+                ),
+                (
+                    "strategy",
+                    models.CharField(
+                        choices=[
+                            ("direct", "Direct"),
+                            ("shadow", "Shadow"),
+                            ("canary", "Canary"),
+                            ("blue_green", "Blue-green"),
+                        ],
+                        max_length=12,
+                    ),
+                ),
+                (
+                    "artifact_digest",
+                    models.CharField(help_text="Of the bytes it serves.", max_length=64),
+                ),
+                ("deployment_config", models.JSONField(default=dict)),
+                (
+                    "shadow_metrics",
+                    models.JSONField(default=dict, help_text="Measured by the gateway."),
+                ),
+                (
+                    "production_metrics",
+                    models.JSONField(default=dict, help_text="Measured by the gateway."),
+                ),
+                ("latency_p50_ms", models.FloatField(blank=True, null=True)),
+                ("latency_p95_ms", models.FloatField(blank=True, null=True)),
+                ("latency_p99_ms", models.FloatField(blank=True, null=True)),
+                ("error_rate", models.FloatField(blank=True, null=True)),
+                ("request_count", models.PositiveBigIntegerField(default=0)),
+                ("measured_at", models.DateTimeField(blank=True, null=True)),
+                ("health_failures", models.PositiveIntegerField(default=0, help_text="In a row.")),
+                ("health_checked_at", models.DateTimeField(blank=True, null=True)),
+                ("health_detail", models.TextField(blank=True)),
+                (
+                    "rollback_available",
+                    models.BooleanField(
+                        default=False,
+                        help_text="The previous deployment exists and its bytes verify.",
+                    ),
+                ),
+                ("rollback_checked_at", models.DateTimeField(blank=True, null=True)),
+                ("rollback_detail", models.TextField(blank=True)),
+                ("rollback_reason", models.TextField(blank=True)),
+                ("rolled_back_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("deployed_at", models.DateTimeField(blank=True, null=True)),
+                ("deactivated_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "deployed_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'db_table': 'ml_deployments',
-                'ordering': ['-id'],
+                "db_table": "ml_deployments",
+                "ordering": ["-id"],
             },
         ),
     ]

@@ -5,109 +5,209 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('deployments', '0001_initial'),
-        ('registry', '0001_initial'),
+        ("deployments", "0001_initial"),
+        ("registry", "0001_initial"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='deployment',
-            name='entry',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='registry.registryentry'),
+            model_name="deployment",
+            name="entry",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="deployments",
+                to="registry.registryentry",
+            ),
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='previous_deployment',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='successors', to='deployments.deployment'),
+            model_name="deployment",
+            name="previous_deployment",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="successors",
+                to="deployments.deployment",
+            ),
         ),
         migrations.AddField(
-            model_name='deployment',
-            name='promotion',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='deployments', to='registry.promotion'),
+            model_name="deployment",
+            name="promotion",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="deployments",
+                to="registry.promotion",
+            ),
         ),
         migrations.AddField(
-            model_name='shadowwindow',
-            name='deployment',
-            field=models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='shadow_window', to='deployments.deployment'),
+            model_name="shadowwindow",
+            name="deployment",
+            field=models.OneToOneField(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="shadow_window",
+                to="deployments.deployment",
+            ),
         ),
         migrations.AddField(
-            model_name='shadowwindow',
-            name='entry',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='shadow_windows', to='registry.registryentry'),
+            model_name="shadowwindow",
+            name="entry",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="shadow_windows",
+                to="registry.registryentry",
+            ),
         ),
         migrations.AddField(
-            model_name='shadowwindow',
-            name='policy',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='registry.promotionpolicy'),
+            model_name="shadowwindow",
+            name="policy",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="registry.promotionpolicy",
+            ),
         ),
         migrations.AddField(
-            model_name='shadowlook',
-            name='window',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='looks', to='deployments.shadowwindow'),
+            model_name="shadowlook",
+            name="window",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="looks",
+                to="deployments.shadowwindow",
+            ),
         ),
         migrations.AddField(
-            model_name='trafficminute',
-            name='deployment',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='traffic_minutes', to='deployments.deployment'),
+            model_name="trafficminute",
+            name="deployment",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="traffic_minutes",
+                to="deployments.deployment",
+            ),
         ),
         migrations.AddIndex(
-            model_name='deployment',
-            index=models.Index(condition=models.Q(('status__in', ('deploying', 'active', 'draining'))), fields=['endpoint_name'], name='deployment_live'),
+            model_name="deployment",
+            index=models.Index(
+                condition=models.Q(("status__in", ("deploying", "active", "draining"))),
+                fields=["endpoint_name"],
+                name="deployment_live",
+            ),
         ),
         migrations.AddIndex(
-            model_name='deployment',
-            index=models.Index(fields=['entry', '-id'], name='deployment_by_entry'),
+            model_name="deployment",
+            index=models.Index(fields=["entry", "-id"], name="deployment_by_entry"),
         ),
         migrations.AddConstraint(
-            model_name='deployment',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'active'), models.Q(('strategy', 'shadow'), _negated=True)), fields=('endpoint_name', 'environment'), name='deployment_one_active_an_endpoint'),
+            model_name="deployment",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("status", "active"), models.Q(("strategy", "shadow"), _negated=True)
+                ),
+                fields=("endpoint_name", "environment"),
+                name="deployment_one_active_an_endpoint",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deployment',
-            constraint=models.UniqueConstraint(condition=models.Q(('status', 'active'), ('strategy', 'shadow')), fields=('endpoint_name', 'environment'), name='deployment_one_shadow_an_endpoint'),
+            model_name="deployment",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("status", "active"), ("strategy", "shadow")),
+                fields=("endpoint_name", "environment"),
+                name="deployment_one_shadow_an_endpoint",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deployment',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'deploying', 'active', 'draining', 'retired', 'rolled_back', 'failed'])), name='deployment_status_is_legal'),
+            model_name="deployment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "status__in",
+                        [
+                            "pending",
+                            "deploying",
+                            "active",
+                            "draining",
+                            "retired",
+                            "rolled_back",
+                            "failed",
+                        ],
+                    )
+                ),
+                name="deployment_status_is_legal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deployment',
-            constraint=models.CheckConstraint(condition=models.Q(('strategy__in', ['direct', 'shadow', 'canary', 'blue_green'])), name='deployment_strategy_is_legal'),
+            model_name="deployment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("strategy__in", ["direct", "shadow", "canary", "blue_green"])),
+                name="deployment_strategy_is_legal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deployment',
-            constraint=models.CheckConstraint(condition=models.Q(('environment__in', ['staging', 'production'])), name='deployment_environment_is_legal'),
+            model_name="deployment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("environment__in", ["staging", "production"])),
+                name="deployment_environment_is_legal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deployment',
-            constraint=models.CheckConstraint(condition=models.Q(('environment', 'production'), ('strategy', 'direct'), _negated=True), name='deployment_production_never_direct'),
+            model_name="deployment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("environment", "production"), ("strategy", "direct"), _negated=True
+                ),
+                name="deployment_production_never_direct",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='deployment',
-            constraint=models.CheckConstraint(condition=models.Q(('error_rate__isnull', True), models.Q(('error_rate__gte', 0), ('error_rate__lte', 1)), _connector='OR'), name='deployment_error_rate_range'),
+            model_name="deployment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("error_rate__isnull", True),
+                    models.Q(("error_rate__gte", 0), ("error_rate__lte", 1)),
+                    _connector="OR",
+                ),
+                name="deployment_error_rate_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='shadowwindow',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('entry',), name='window_one_open_an_entry'),
+            model_name="shadowwindow",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "open")),
+                fields=("entry",),
+                name="window_one_open_an_entry",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='shadowwindow',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['open', 'closed', 'void'])), name='window_state_is_legal'),
+            model_name="shadowwindow",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["open", "closed", "void"])),
+                name="window_state_is_legal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='shadowwindow',
-            constraint=models.CheckConstraint(condition=models.Q(('verdict__in', ['pass', 'fail', 'inconclusive'])), name='window_verdict_is_legal'),
+            model_name="shadowwindow",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("verdict__in", ["pass", "fail", "inconclusive"])),
+                name="window_verdict_is_legal",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trafficminute',
-            constraint=models.UniqueConstraint(fields=('deployment', 'minute'), name='traffic_minute_once_a_deployment'),
+            model_name="trafficminute",
+            constraint=models.UniqueConstraint(
+                fields=("deployment", "minute"), name="traffic_minute_once_a_deployment"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='trafficminute',
-            constraint=models.CheckConstraint(condition=models.Q(('errors__lte', models.F('requests')), ('slow__lte', models.F('requests'))), name='traffic_hits_within_requests'),
+            model_name="trafficminute",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("errors__lte", models.F("requests")), ("slow__lte", models.F("requests"))
+                ),
+                name="traffic_hits_within_requests",
+            ),
         ),
     ]
