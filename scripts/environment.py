@@ -48,8 +48,15 @@ def install(locks: list[Path]) -> None:
     wanted = [word for lock in stale for word in ("-r", str(lock))]
     if not (uv and _runs([uv, "pip", "install", "-q", "--python", str(PYTHON), *wanted])):
         _install_with_pip(wanted)
+    # Eight processes start at once; compiled, each needs seconds less. uv leaves that out.
+    _runs([str(PYTHON), "-m", "compileall", "-q", "-j", "0", str(_packages())], quiet=True)
     for lock in stale:
         _stamp(lock).write_text(_digest(lock))
+
+
+def _packages() -> Path:
+    """Where the packages are: lib/python3.x/site-packages, or Lib on Windows."""
+    return next((VENV / "lib").glob("python3*/site-packages"), VENV / "Lib")
 
 
 def _install_with_pip(wanted: list[str]) -> None:

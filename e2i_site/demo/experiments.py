@@ -12,7 +12,7 @@ from training.actions.create_experiment import create_experiment
 from training.actions.import_dataset import import_shipped
 from training.actions.request_selection import request_selection
 from training.actions.request_training import request_training
-from training.choices import RunStatus
+from training.choices import UNFINISHED_RUN, RunRole, RunStatus
 from training.models import Experiment, Selection, TrainingRun
 
 if TYPE_CHECKING:
@@ -149,5 +149,6 @@ def _algorithm(question: Question, version: int) -> str:
 
 
 def _unfinished(experiment: Experiment) -> TrainingRun | None:
-    waiting = (RunStatus.SCHEDULED, RunStatus.RUNNING)
-    return TrainingRun.objects.filter(experiment=experiment, status__in=waiting).first()
+    """A training that was asked for and is under way; the mirror's rows of other runs are not."""
+    waiting = TrainingRun.objects.filter(experiment=experiment, status__in=UNFINISHED_RUN)
+    return waiting.filter(role=RunRole.TRAINING, job__isnull=False).first()
