@@ -88,9 +88,16 @@ def processor_share(root: int, seconds: float = 10) -> float:
     return (_ticks(root) - before) / os.sysconf("SC_CLK_TCK") / seconds * 100
 
 
-def _ticks(root: int) -> int:
+def processor_seconds(root: int, program: str) -> float:
+    """Processor time that one program under the supervisor `root` has used so far."""
+    return _ticks(root, program) / os.sysconf("SC_CLK_TCK")
+
+
+def _ticks(root: int, program: str = "") -> int:
     ticks = 0
-    for pid in _descendants(root):
+    for pid, top in _descendants(root).items():
+        if program and _name(top, root) != program:
+            continue
         with contextlib.suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             ticks += int(fields[11]) + int(fields[12])
