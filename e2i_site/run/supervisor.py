@@ -45,6 +45,7 @@ class Supervisor:
         self._folder = folder
         self._groups: set[int] = set()
         self._tasks: set[asyncio.Task[int] | asyncio.Task[None]] = set()
+        self._follower: asyncio.Task[None] | None = None
         self._guard: asyncio.subprocess.Process | None = None
         self._colours = dict[str, str]()
 
@@ -56,6 +57,8 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for sig in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(sig, self._asked_to_stop)
+        if "MAKELEVEL" in os.environ:
+            self._follower = asyncio.create_task(self._follow_parent())
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -99,6 +102,13 @@ class Supervisor:
             mark = f"\033[{colour}m{mark}\033[0m"
         with contextlib.suppress(OSError, ValueError):
             print(f"{mark}{line}", flush=True)
+
+    async def _follow_parent(self) -> None:
+        """`make` passes signals on, but cannot pass on the one that it cannot catch."""
+        parent = os.getppid()
+        while not await self.pause(1):
+            if os.getppid() != parent:
+                self._asked_to_stop()
 
     async def _keep(self, program: Program) -> None:
         falls = 0

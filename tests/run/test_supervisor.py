@@ -109,6 +109,30 @@ def test_sigkill_of_the_supervisor_leaves_nothing(started: Running) -> None:
     assert _gone(pids)
 
 
+def test_nothing_outlives_the_make_that_started_it(tmp_path: Path) -> None:
+    makefile = tmp_path / "Makefile"
+    script = tmp_path / "family.py"
+    script.write_text(FAMILY)
+    (tmp_path / "main.py").write_text(MAIN)
+    note = tmp_path / "pids"
+    makefile.write_text(f"run:\n\t@{sys.executable} {tmp_path}/main.py {script} {note}\n")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    make = subprocess.Popen(
+        ["make", "-f", makefile, "run"], cwd=ROOT, env=environment, start_new_session=True
+    )
+    try:
+        end = time.monotonic() + 30
+        while not note.exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        time.sleep(0.2)
+        pids = [int(pid) for pid in note.read_text().split()]
+        make.kill()
+        make.wait()
+        assert _gone(pids)
+    finally:
+        stop_group(make.pid)
+
+
 def test_a_fallen_child_is_started_again_and_its_family_ended(started: Running) -> None:
     first = started.pids()
     os.kill(first[0], signal.SIGKILL)
