@@ -28,6 +28,14 @@ class MlflowExperimentAdmin(ReadOnlyAdmin):
     search_fields = ("name", "mlflow_id")
 
 
+@admin.register(models.LoggedModel)
+class LoggedModelAdmin(ReadOnlyAdmin):
+    list_display = ("model_id", "name", "status", "mlflow_experiment", "created_at")
+    list_filter = ("status", "deleted_in_mlflow")
+    search_fields = ("model_id", "name", "source_run_id")
+    list_select_related = ("mlflow_experiment",)
+
+
 @admin.register(models.Selection)
 class SelectionAdmin(ReadOnlyAdmin):
     list_display = ("id", "experiment", "status", "selected_algorithm", "created_at")

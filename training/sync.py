@@ -14,7 +14,7 @@ from django.db.models import Q
 from e2i_site.mlflow_connector import naming, types
 from e2i_site.mlflow_connector.delivery import JOURNAL_TAG
 from training.choices import RunRole, RunSource, RunStatus
-from training.models import Experiment, MlflowExperiment, TrainingRun
+from training.models import Experiment, MlflowExperiment, RunMetric, TrainingRun
 
 CHUNK = 500
 _STATUS = {
@@ -195,6 +195,8 @@ class RunMirror:
         TrainingRun.objects.bulk_create(new, batch_size=CHUNK, ignore_conflicts=True)
         if changed:
             TrainingRun.objects.bulk_update(changed, sorted(fields), batch_size=100)
+        if new or "metrics" in fields:
+            index_metrics([str(run.run_id) for run in runs])
 
     def _note_parent(self, run: types.Run) -> None:
         if run.parent_run_id:
@@ -233,7 +235,48 @@ def _mirrored(run: types.Run) -> dict[str, Any]:
         "params": run.params,
         "metrics": {name: _plain(value) for name, value in run.metrics.items()},
         "tags": run.tags,
+        "datasets": [
+            {
+                "name": each.name,
+                "digest": each.digest,
+                "source_type": each.source_type,
+                "source": each.source,
+                "context": each.context,
+            }
+            for each in run.datasets
+        ],
+        "model_outputs": list(run.model_outputs),
     }
+
+
+def index_metrics(run_ids: list[str]) -> None:
+    """Make the rows of `RunMetric` say what the runs' `metrics` say; only differences are written.
+
+    Args:
+        run_ids: MLflow's ids.
+    """
+    runs = TrainingRun.objects.filter(mlflow_run_id__in=run_ids).values_list("pk", "metrics")
+    wanted = {
+        (pk, key): float(value)
+        for pk, metrics in runs
+        for key, value in metrics.items()
+        if value != "NaN"
+    }
+    there = RunMetric.objects.filter(run__mlflow_run_id__in=run_ids)
+    known = {(pk, key): value for pk, key, value in there.values_list("run_id", "key", "value")}
+    for pk, key in known.keys() - wanted.keys():
+        RunMetric.objects.filter(run_id=pk, key=key).delete()
+    RunMetric.objects.bulk_create(
+        (
+            RunMetric(run_id=pk, key=key, value=value)
+            for (pk, key), value in wanted.items()
+            if known.get((pk, key)) != value
+        ),
+        batch_size=CHUNK,
+        update_conflicts=True,
+        unique_fields=["run", "key"],
+        update_fields=["value"],
+    )
 
 
 def _derived(run: types.Run, experiment: MlflowExperiment) -> dict[str, Any]:

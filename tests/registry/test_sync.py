@@ -28,7 +28,7 @@ from registry.sync import SyncBusy, SyncReport, sync
 from tests.factories.training import TrainingRunFactory
 from tests.mlflow_process import start_server, stop_group
 from training.choices import RunRole, RunSource, RunStatus
-from training.models import MlflowExperiment, TrainingRun
+from training.models import MlflowExperiment, RunMetric, TrainingRun
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +133,8 @@ def test_others_runs_become_rows(world: World) -> None:
     assert (row.algorithm, row.user_name) == ("Ridge", "ann")
     assert row.params == {"alpha": "0.1", "algorithm_name": "Ridge"} == row.hyperparameters
     assert row.metrics == {"rmse": 1.5, "bad": "NaN", "huge": "Infinity"}
+    indexed = dict(RunMetric.objects.filter(run=row).values_list("key", "value"))
+    assert indexed == {"rmse": 1.5, "huge": float("inf")}
     assert row.mlflow_available
     assert row.completed_at
     assert row.started_at
@@ -157,6 +159,7 @@ def test_what_changes_in_a_run_arrives(world: World) -> None:
     report = sync()
     row = TrainingRun.objects.get(mlflow_run_id=run)
     assert (row.status, row.metrics) == ("finished", {"auc": 0.5})
+    assert list(row.metric_rows.values_list("key", "value")) == [("auc", 0.5)]
     assert (report.runs.created, report.runs.updated) == (0, 1)
     new = world.run(experiment)
     assert sync().runs.created == 1

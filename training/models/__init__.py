@@ -2,6 +2,7 @@
 
 from training.models.dataset import Dataset
 from training.models.experiment import Experiment, MlflowExperiment
+from training.models.mirror import LoggedModel, RunMetric
 from training.models.node import PipelineNode
 from training.models.quality import DataQualityReport, SplitDefinition
 from training.models.run import TrainingRun
@@ -13,8 +14,10 @@ __all__ = [
     "DataQualityReport",
     "Dataset",
     "Experiment",
+    "LoggedModel",
     "MlflowExperiment",
     "PipelineNode",
+    "RunMetric",
     "Selection",
     "SplitDefinition",
     "Study",

@@ -67,6 +67,14 @@ class TrainingRun(models.Model):
     params = models.JSONField(default=dict, help_text="As MLflow has them.")
     metrics = models.JSONField(default=dict, help_text="Latest values, as MLflow has them.")
     tags = models.JSONField(default=dict, help_text="As MLflow has them.")
+    datasets = models.JSONField(
+        default=list,
+        help_text="[{name, digest, source_type, source, context}], as MLflow has them.",
+    )
+    model_outputs = models.JSONField(default=list, help_text="Ids of logged models, m-….")
+    mirror_hash = models.CharField(
+        max_length=32, blank=True, help_text="Of what MLflow said when the row was last written."
+    )
 
     algorithm = models.CharField(max_length=60, blank=True)
     framework = models.CharField(max_length=40, blank=True)
@@ -129,6 +137,10 @@ class TrainingRun(models.Model):
             models.Index(fields=["role", "-started_at"], name="run_by_start"),
             models.Index(fields=["experiment", "-id"], name="run_by_experiment"),
             models.Index(fields=["status"], name="run_by_status"),
+            models.Index(fields=["started_at", "id"], name="run_by_time"),
+            models.Index(
+                fields=["mlflow_experiment", "started_at", "id"], name="run_by_mlflow_time"
+            ),
         ]
 
     def __str__(self) -> str:
