@@ -62,6 +62,7 @@ beat_schedule = {
     "settle trainings": _every("training.settle", timedelta(seconds=30)),
     "watch deployments": _every("deployments.watch", timedelta(seconds=15)),
     "refresh promotions": _every("registry.refresh_promotions", timedelta(seconds=30)),
+    "look after notifications": _every("notifications.sweep", timedelta(minutes=5)),
     "audit": _every("audit.run", timedelta(minutes=15)),
     "empty the embedded broker": {"task": "broker.purge", "schedule": timedelta(minutes=10)},
 }

@@ -74,6 +74,7 @@ INSTALLED_APPS = [
     "e2i_site.accounts",
     "e2i_site.trail",
     "e2i_site.jobs",
+    "e2i_site.notifications",
     "e2i_site.audit",
     "training",
     "registry",
@@ -153,6 +154,14 @@ AXES_RESET_ON_SUCCESS = True
 AXES_LOCKOUT_CALLABLE = "e2i_site.accounts.views.locked_out"
 # When set, /metrics asks for it as a bearer token.
 METRICS_TOKEN = env.text("METRICS_TOKEN")
+
+# Without EMAIL_URL nobody is mailed, and the pages say so.
+EMAIL_CONFIGURED = bool(env.text("EMAIL_URL"))
+vars().update(env.mail("EMAIL_URL"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env.text("E2I_MAIL_FROM", "e2i@localhost")
+# Private networks that outgoing webhooks may reach all the same.
+WEBHOOK_ALLOWED_NETWORKS = env.networks("E2I_WEBHOOK_ALLOW")
 
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,29 @@ def url(name: str, default: str = "", *, schemes: tuple[str, ...]) -> str:
             f"{', '.join(schemes)}."
         )
     return value
+
+
+def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """A comma-separated list of networks, such as 10.0.0.0/8; a single address is one too."""
+    found = []
+    for item in items(name):
+        try:
+            found.append(ipaddress.ip_network(item))
+        except ValueError as error:
+            raise ConfigurationError(f"{name} holds no network: {error}.") from None
+    return found
+
+
+def mail(name: str) -> dict[str, Any]:
+    """Django's mail settings from a URL such as smtp+tls://user:pass@host:587; empty when unset."""
+    raw = url(name, schemes=tuple(environ.Env.EMAIL_SCHEMES))
+    if not raw:
+        return {}
+    try:
+        parsed: dict[str, Any] = environ.Env.email_url_config(raw)
+    except Exception as error:
+        raise ConfigurationError(f"{name} does not parse as a mail URL: {error}") from None
+    return parsed
 
 
 def database(name: str, default: str) -> dict[str, Any]:

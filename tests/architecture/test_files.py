@@ -67,7 +67,7 @@ def test_every_variable_that_is_read_is_documented() -> None:
         name
         for path in python_files()
         for name in re.findall(
-            r"\benv\.(?:text|flag|number|integer|port|items|url|database)\(\s*\"([A-Z0-9_]+)\"",
+            r"\benv\.(?:text|flag|number|integer|port|items|url|database|mail|networks)\(\s*\"([A-Z0-9_]+)\"",
             path.read_text(encoding="utf-8"),
         )
     }
