@@ -32,6 +32,13 @@ class DecisionForm(forms.Form):
         error_messages={"required": "Give a reason; it goes on record."},
         widget=forms.Textarea(attrs=_REASON),
     )
+    password = forms.CharField(
+        required=False,
+        strip=False,
+        label="Your password",
+        help_text="It signs the decision with your name and the time; a comment needs none.",
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
     revision = forms.IntegerField(min_value=1, widget=forms.HiddenInput)
     seen = forms.JSONField(required=False, widget=forms.HiddenInput)
 

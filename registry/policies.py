@@ -77,6 +77,13 @@ def may_review(
     return refuse(*reasons) if reasons else ALLOWED
 
 
+def may_sign(user: User) -> Decision:
+    """Sign a decision: the signature prints a full name."""
+    if not user.get_full_name():
+        return refuse("Your account has no full name, which a signature prints; set it first.")
+    return ALLOWED
+
+
 def _approval_refusals(user: User, promotion: Promotion, gates: Iterable[GateResult]) -> list[str]:
     reasons = []
     if user.pk == promotion.entry.trained_by_id:

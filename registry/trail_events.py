@@ -12,6 +12,7 @@ PROMOTION_WITHDRAWN = register("registry.promotion.withdrawn", "Promotion withdr
 PROMOTION_SUPERSEDED = register("registry.promotion.superseded", "Promotion superseded")
 PROMOTION_APPLIED = register("registry.promotion.applied", "Promotion applied")
 PROMOTION_FAILED = register("registry.promotion.failed", "Promotion failed")
+IDENTITY_NOT_PROVEN = register("registry.promotion.identity_not_proven", "Signature refused")
 APPROVALS_VOIDED = register("registry.promotion.approvals_voided", "Approvals voided")
 POLICY_PUBLISHED = register("registry.policy.published", "Policy published")
 POLICY_ASSIGNED = register("registry.policy.assigned", "Policy assigned")

@@ -14,9 +14,9 @@ from django.contrib.auth.models import Group, User
 
 from e2i_site.core.roles import Role
 from tests import flush, mlflow_process, services
+from tests.factories.people import PASSWORD
 from tests.services import Missing
 
-PASSWORD = "a long enough password"
 # A test that uses one of these is about the world outside the database: once is enough.
 OUTSIDE = {"mlflow_server", "chromium"}
 COVERED = ("mlflow", "browser", "rabbitmq", "redis", "embedded_broker")
@@ -50,7 +50,9 @@ def people(db: None) -> SimpleNamespace:
     """One user a role, named like it (people.approver), and people.outsider without any."""
     users = {"outsider": User.objects.create_user("outsider", password=PASSWORD)}
     for role in Role.values:
-        users[role] = User.objects.create_user(role, f"{role}@example.org", PASSWORD)
+        users[role] = User.objects.create_user(
+            role, f"{role}@example.org", PASSWORD, first_name="Pat", last_name=role.title()
+        )
         users[role].groups.add(Group.objects.get_or_create(name=role)[0])
     return SimpleNamespace(**users)
 

@@ -6,8 +6,23 @@ from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import User
 
 TOKEN_DAYS = (("7", "7 days"), ("30", "30 days"), ("90", "90 days"), ("365", "1 year"))
+
+
+class NameForm(forms.ModelForm):  # type: ignore[type-arg]
+    """The full name that signatures print. Once set, an administrator changes it."""
+
+    class Meta:
+        model = User
+        fields = ("first_name", "last_name")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.fields:
+            self.fields[name].required = True
+            self.fields[name].error_messages["required"] = "A signature prints both names."
 
 
 class TokenForm(forms.Form):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import timedelta
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponseBase
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from rest_framework.exceptions import ValidationError
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -91,6 +91,8 @@ def _keep(record: IdempotencyRecord, response: HttpResponseBase) -> None:
 
 
 def _hash(request: Request) -> str:
+    """Keyed, because a body may hold a password that nobody must be able to guess from the hash."""
     data = json.dumps(request.data, sort_keys=True, default=str)
     text = "\n".join((str(request.method), request.get_full_path(), data))
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+    value = text.encode(errors="surrogatepass")
+    return salted_hmac("e2i.idempotency", value, algorithm="sha256").hexdigest()

@@ -12,6 +12,7 @@ urlpatterns = [
     path("login/", views.SignIn.as_view(), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("profile/", views.profile, name="profile"),
+    path("profile/name/", views.set_name, name="set_name"),
     path(
         "password/",
         PasswordChangeView.as_view(

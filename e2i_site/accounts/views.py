@@ -18,7 +18,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 from knox.models import AuthToken
 
-from e2i_site.accounts.forms import TokenForm
+from e2i_site.accounts.forms import NameForm, TokenForm
 from e2i_site.core.http import go_to
 from e2i_site.core.roles import Role, roles_of
 
@@ -54,6 +54,22 @@ def profile(request: HttpRequest) -> HttpResponse:
     return _profile(request, TokenForm())
 
 
+@require_POST
+def set_name(request: HttpRequest) -> HttpResponse:
+    """Give the account its full name, once; a name that signatures carry is not one's to change."""
+    user = cast(User, request.user)
+    if user.get_full_name():
+        messages.error(request, "Your name is set; an administrator can change it.")
+        return go_to(request, "accounts:profile")
+    form = NameForm(request.POST, instance=user)
+    if not form.is_valid():
+        user.refresh_from_db()
+        return _profile(request, TokenForm(), name_form=form, status=400)
+    form.save()
+    messages.success(request, f"You sign as {user.get_full_name()} from now on.")
+    return go_to(request, "accounts:profile")
+
+
 @sensitive_post_parameters()
 @require_POST
 def create_token(request: HttpRequest) -> HttpResponse:
@@ -77,7 +93,12 @@ def revoke_token(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _profile(
-    request: HttpRequest, form: TokenForm, *, new_token: str = "", status: int = 200
+    request: HttpRequest,
+    form: TokenForm,
+    *,
+    name_form: NameForm | None = None,
+    new_token: str = "",
+    status: int = 200,
 ) -> HttpResponse:
     held = roles_of(request.user)
     user = cast(User, request.user)
@@ -86,6 +107,7 @@ def _profile(
         "has_role": bool(held),
         "tokens": AuthToken.objects.filter(user=user).order_by("-created"),
         "form": form,
+        "name_form": None if user.get_full_name() else name_form or NameForm(),
         "new_token": new_token,
         "now": timezone.now(),
     }

@@ -12,6 +12,15 @@ from django.db import transaction
 
 from e2i_site.core.roles import Role
 
+NAMES = {
+    "dana": "Dana Okafor",
+    "rafael": "Rafael Duarte",
+    "amina": "Amina Haddad",
+    "deniz": "Deniz Kaya",
+    "otto": "Otto Lindqvist",
+    "vera": "Vera Novak",
+    "admin": "Ada Minkova",
+}
 ROLES: dict[str, tuple[str, ...]] = {
     "dana": (Role.VIEWER, Role.REQUESTER),
     "rafael": (Role.VIEWER, Role.REVIEWER),
@@ -44,7 +53,8 @@ def ensure() -> dict[str, User]:
     for name, roles in ROLES.items():
         if name in found:
             continue
-        user = User(username=name, email=f"{name}@example.org")
+        first, _, last = NAMES[name].partition(" ")
+        user = User(username=name, email=f"{name}@example.org", first_name=first, last_name=last)
         user.is_staff = user.is_superuser = name == "admin"
         user.set_password(password())
         user.save()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from deployments.actions.windows import evaluate_window
 from deployments.choices import VerdictState, WindowState
 from deployments.models import ShadowWindow
+from e2i_site.demo import people
 from e2i_site.demo.work import StepFailed, settle
 from registry.actions.refresh_gates import refresh_gates
 from registry.actions.request_promotion import request_promotion
@@ -52,6 +53,7 @@ def promote(
             decision=ReviewDecision.APPROVE,
             reason=word,
             revision=promotion.revision,
+            password=people.password(),
         )
     settle(timeout=ROLLOUT_SECONDS)
     promotion.refresh_from_db()

@@ -1,12 +1,13 @@
-"""Roles given and taken are recorded, whichever way they were changed."""
+"""Roles given and taken, and changed names, are recorded, whichever way they were changed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import Group, User
 from django.db import transaction
-from django.db.models.signals import m2m_changed
+from django.db.models.signals import m2m_changed, pre_save
 
 from e2i_site.trail import context
 from e2i_site.trail.events import register
@@ -14,6 +15,9 @@ from e2i_site.trail.record import record
 
 ROLES_GRANTED = register("accounts.user.roles_granted", "Roles granted")
 ROLES_REMOVED = register("accounts.user.roles_removed", "Roles removed")
+RENAMED = register("accounts.user.renamed", "Name of an account changed")
+# What a signature prints.
+_NAMES = ("username", "first_name", "last_name")
 
 
 def watch() -> None:
@@ -21,6 +25,20 @@ def watch() -> None:
     m2m_changed.connect(
         _groups_changed, sender=User.groups.through, dispatch_uid="trail.people.groups"
     )
+    pre_save.connect(_saved, sender=User, dispatch_uid="trail.people.names")
+
+
+def _saved(
+    sender: object, instance: User, update_fields: Iterable[str] | None, **kwargs: Any
+) -> None:
+    if instance.pk is None or (update_fields and not set(_NAMES) & set(update_fields)):
+        return
+    before = User.objects.filter(pk=instance.pk).values(*_NAMES).first()
+    after = {name: getattr(instance, name) for name in _NAMES}
+    if before is None or before == after:
+        return
+    with transaction.atomic():
+        record(RENAMED, actor=context.current().actor, subject=instance, old=before, new=after)
 
 
 def _groups_changed(

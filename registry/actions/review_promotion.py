@@ -6,32 +6,49 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
 
 from e2i_site.core.errors import Conflict, InvalidInput
 from e2i_site.trail.record import record
 from registry import rollouts, trail_events
 from registry.actions.apply_promotion import apply_promotion
+from registry.actions.prove_identity import prove_identity
 from registry.actions.refresh_gates import refresh_gates
 from registry.choices import SERVED_STAGES, PromotionState, ReviewDecision
+from registry.gates.evaluate import binding_hash
 from registry.models import Promotion, Review
 from registry.policies import approval_rules, may_review
+from registry.signature import SIGNED, sign
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
+@sensitive_variables("password")
 def review_promotion(
-    *, promotion: Promotion, reviewer: User, decision: str, reason: str, revision: int
+    *,
+    promotion: Promotion,
+    reviewer: User,
+    decision: str,
+    reason: str,
+    revision: int,
+    password: str = "",
 ) -> Review:
     """Record a decision made on `revision` of the promotion, and act on it.
 
+    Every decision but a comment is signed: `password` is the reviewer's, typed at this moment.
     Gates are evaluated afresh first. Raises `Conflict` when the promotion changed since
-    `revision`, `Refused` when the reviewer may not decide, `InvalidInput` without a reason.
+    `revision`, `Refused` when the reviewer may not decide, `InvalidInput` without a reason or
+    with a wrong password.
     """
     if decision not in ReviewDecision.values:
         raise InvalidInput(f"{decision!r} is no decision.", field="decision")
     if not reason.strip():
         raise InvalidInput("Give a reason; it goes on record.", field="reason")
+    if decision in SIGNED:
+        # Who may not decide at all is told so before a password counts.
+        may_review(reviewer, promotion, ReviewDecision.REJECT).enforce()
+        prove_identity(user=reviewer, password=password, subject=promotion)
     # Committed on its own: what changed must stay visible when the decision is refused.
     refresh_gates(promotion=promotion)
     with transaction.atomic():
@@ -42,9 +59,12 @@ def review_promotion(
         )
         if decision != ReviewDecision.COMMENT and promotion.revision != revision:
             raise Conflict("The promotion changed since you looked at it. Look again, then decide.")
-        may_review(reviewer, promotion, decision, promotion.gates.all()).enforce()
+        gates = list(promotion.gates.all())
+        if binding_hash(promotion, gates) != promotion.binding_hash:
+            raise Conflict("The evidence changed just now. Look again, then decide.")
+        may_review(reviewer, promotion, decision, gates).enforce()
         _refuse_second_approval(promotion, reviewer, decision)
-        review = Review.objects.create(
+        review = Review(
             promotion=promotion,
             reviewer=reviewer,
             decision=decision,
@@ -52,6 +72,9 @@ def review_promotion(
             revision=promotion.revision,
             binding_hash=promotion.binding_hash,
         )
+        if decision in SIGNED:
+            sign(review, signer=reviewer, gates=gates, at=timezone.now())
+        review.save()
         record(
             trail_events.PROMOTION_REVIEWED,
             actor=reviewer,
@@ -61,6 +84,7 @@ def review_promotion(
                 "revision": promotion.revision,
                 "binding_hash": promotion.binding_hash,
                 "digest": promotion.artifact_digest,
+                **({"signature": review.signature_hash} if review.signature_hash else {}),
             },
             reason=review.reason,
         )

@@ -127,3 +127,10 @@ class ReviewBody(Body):
     revision = serializers.IntegerField(
         help_text="Of the promotion as it was read; a newer one refuses the decision."
     )
+    password = serializers.CharField(
+        default="",
+        trim_whitespace=False,
+        allow_blank=True,
+        write_only=True,
+        help_text="Of whoever decides; it signs the decision. A comment needs none.",
+    )

@@ -53,21 +53,30 @@ def worst(gates: Iterable[GateResult]) -> GateOutcome:
     return max((GateOutcome(gate.outcome) for gate in gates), key=BADNESS.index, default=BADNESS[0])
 
 
-def binding_hash(promotion: Promotion, gates: Iterable[GateResult]) -> str:
-    """SHA-256 of what an approval is for: version, bytes, policy and the gates' evidence."""
+def bound(promotion: Promotion, gates: Iterable[GateResult]) -> dict[str, Any]:
+    """What an approval is for: version, bytes, policy and the gates' evidence, as JSON."""
     entry = promotion.entry
-    return _hash(
-        {
-            "model": entry.model_id,
-            "version": entry.model_version,
-            "to_stage": promotion.to_stage,
-            "digest": entry.artifact_digest,
-            "policy": [promotion.policy.name, promotion.policy.version],
-            "rules": promotion.policy.for_stage(promotion.to_stage),
-            "champion": str(promotion.champion) if promotion.champion else None,
-            "gates": [[gate.gate_id, gate.outcome, gate.evidence_hash] for gate in gates],
-        }
-    )
+    return {
+        "model": entry.model_id,
+        "version": entry.model_version,
+        "to_stage": promotion.to_stage,
+        "digest": entry.artifact_digest,
+        "policy": [promotion.policy.name, promotion.policy.version],
+        "rules": promotion.policy.for_stage(promotion.to_stage),
+        "champion": str(promotion.champion) if promotion.champion else None,
+        "gates": [[gate.gate_id, str(gate.outcome), gate.evidence_hash] for gate in gates],
+    }
+
+
+def binding_hash(promotion: Promotion, gates: Iterable[GateResult]) -> str:
+    """SHA-256 of what an approval is for."""
+    return content_hash(bound(promotion, gates))
+
+
+def content_hash(value: Any) -> str:
+    """SHA-256 of a JSON value in its canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), cls=DjangoJSONEncoder)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _measure_one(context: GateContext, position: int) -> GateResult:
@@ -86,7 +95,7 @@ def _measure_one(context: GateContext, position: int) -> GateResult:
         limit=measurement.limit[:200],
         sample_size=measurement.sample_size,
         evidence=_plain(measurement.evidence),
-        evidence_hash=_hash({"outcome": measurement.outcome, "binding": binding}),
+        evidence_hash=content_hash({"outcome": measurement.outcome, "binding": binding}),
         seconds=time.perf_counter() - started,
         evaluated_at=timezone.now(),
     )
@@ -106,8 +115,3 @@ def _guarded(context: GateContext, gate_id: str) -> Measurement:
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
     plain: dict[str, Any] = json.loads(json.dumps(dict(value), cls=DjangoJSONEncoder))
     return plain
-
-
-def _hash(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), cls=DjangoJSONEncoder)
-    return hashlib.sha256(text.encode()).hexdigest()

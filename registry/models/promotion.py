@@ -154,6 +154,15 @@ class Review(models.Model):
     void_reason = models.CharField(
         max_length=300, blank=True, help_text="Why it counts no more; empty while it counts."
     )
+    signer_name = models.CharField(
+        max_length=301, blank=True, help_text="Printed name; comments are not signed."
+    )
+    meaning = models.CharField(max_length=500, blank=True)
+    signed_at = models.DateTimeField(null=True, blank=True)
+    statement = models.JSONField(default=dict, help_text="What was signed, word for word.")
+    signature_hash = models.CharField(
+        max_length=64, blank=True, help_text="SHA-256 of the statement; the trail holds it too."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from e2i_site.core.decision import Decision, refuse
@@ -11,7 +11,7 @@ from registry.choices import SERVED_STAGES, UNDECIDED, PromotionState, ReviewDec
 from registry.forms import DecisionForm
 from registry.headline import counting
 from registry.models import GateResult, Promotion, Review
-from registry.policies import approval_rules, may_resubmit, may_review, may_withdraw
+from registry.policies import approval_rules, may_resubmit, may_review, may_sign, may_withdraw
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -41,11 +41,16 @@ def options(
     )
     if promotion.state not in UNDECIDED:
         return [comment]
-    decisions = list(_decisions(user, promotion, gates, reviews))
+    decisions = [_if_signable(user, o) for o in _decisions(user, promotion, gates, reviews)]
     mine = list(_of_requester(user, promotion))
     if promotion.state == PromotionState.CHANGES_REQUESTED:
         return [*mine, *decisions, comment]
     return [*decisions, comment, *mine]
+
+
+def _if_signable(user: User, option: Option) -> Option:
+    """A decision is signed; without a name to print that cannot be done."""
+    return replace(option, decision=may_sign(user)) if option.decision else option
 
 
 def _decisions(

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from e2i_site.core.decision import Decision
@@ -27,7 +28,8 @@ from registry.comparison import Comparison, MetricRow, compare
 from registry.forms import DecisionForm
 from registry.headline import Headline, counting, headline
 from registry.models import Promotion, Review
-from registry.policies import approval_rules, may_review
+from registry.policies import approval_rules, may_review, may_sign
+from registry.signature import SIGNED
 from registry.views.changes import changes_since, snapshot
 from registry.views.events import Event, discussion, trail_events
 from registry.views.forest import Forest, with_forests
@@ -133,6 +135,22 @@ class ReviewPage:
     def may_do_anything(self) -> bool:
         return any(option.decision for option in self.options)
 
+    @property
+    def may_sign(self) -> bool:
+        """Whether a decision that is signed can be made here."""
+        return any(option.decision for option in self.options if option.value in SIGNED)
+
+    @property
+    def needs_name(self) -> bool:
+        """Whether only the missing full name keeps the user from deciding."""
+        return self.promotion.state in UNDECIDED and bool(
+            may_review(self.user, self.promotion, ReviewDecision.REJECT) and not may_sign(self.user)
+        )
+
+    @property
+    def signatures(self) -> list[Review]:
+        return [review for review in self.reviews if review.signature_hash]
+
     @cached_property
     def deployments(self) -> list[Any]:
         return list(self.promotion.deployments.all())
@@ -178,6 +196,7 @@ class ReviewPage:
         return [view.result for view in self.gates]
 
 
+@sensitive_post_parameters("password")
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def promotion(request: HttpRequest, pk: int) -> HttpResponse:
@@ -246,6 +265,7 @@ def _act(found: Promotion, user: User, data: dict[str, Any]) -> None:
             decision=decision,
             reason=reason,
             revision=data["revision"],
+            password=data["password"],
         )
 
 

@@ -130,3 +130,19 @@ def test_the_profile_is_few_queries(
     cache.set(status.CACHE_KEY, status.site_status(), 60)
     with django_assert_max_num_queries(6):
         assert client.get("/accounts/profile/").status_code == 200
+
+
+def test_a_full_name_is_set_once(client: Any, people: Any) -> None:
+    nameless = people.outsider
+    client.force_login(nameless)
+    assert 'id="name"' in client.get("/accounts/profile/").content.decode()
+    assert client.post("/accounts/profile/name/", {"first_name": "Noor"}).status_code == 400
+    data = {"first_name": "Noor", "last_name": "Aziz"}
+    assert client.post("/accounts/profile/name/", data).status_code == 303
+    nameless.refresh_from_db()
+    assert nameless.get_full_name() == "Noor Aziz"
+    entry = TrailEntry.objects.get(event="accounts.user.renamed")
+    assert (entry.actor_name, entry.new["last_name"]) == ("outsider", "Aziz")
+    client.post("/accounts/profile/name/", {"first_name": "Amina", "last_name": "Haddad"})
+    nameless.refresh_from_db()
+    assert nameless.get_full_name() == "Noor Aziz"

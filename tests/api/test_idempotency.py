@@ -15,6 +15,7 @@ from rest_framework.test import APIClient
 from e2i_site.accounts.models import IdempotencyRecord
 from e2i_site.trail.models import TrailEntry
 from tests.api.conftest import Caller
+from tests.factories.people import PASSWORD
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 from tests.factories.training import DatasetFactory
 from training.models import Experiment, TrainingRun
@@ -118,7 +119,12 @@ def test_a_refusal_keeps_what_must_stay_visible(
     asked = {"model": entry.model_id, "version": 1, "to_stage": "staging", "reason": "Better."}
     made = post(as_service(people.requester), asked, url="/api/v1/promotions/").json()
     type(entry).objects.filter(pk=entry.pk).update(signature={"inputs": []})
-    decision = {"decision": "approve", "reason": "Read.", "revision": made["revision"]}
+    decision = {
+        "decision": "approve",
+        "reason": "Read.",
+        "revision": made["revision"],
+        "password": PASSWORD,
+    }
     address = f"/api/v1/promotions/{made['id']}/"
     reviewer = as_person(people.reviewer)
     assert post(reviewer, decision, url=f"{address}review/").status_code == 409

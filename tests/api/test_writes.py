@@ -28,6 +28,7 @@ from tests.api.conftest import Caller, address
 from tests.factories.audit import FindingFactory
 from tests.factories.deployments import DeploymentFactory
 from tests.factories.jobs import JobFactory
+from tests.factories.people import PASSWORD
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 from tests.factories.training import DatasetFactory, ExperimentFactory
 from training.models import Experiment, Selection, TrainingRun
@@ -84,7 +85,7 @@ def _request(people: SimpleNamespace) -> tuple[str, Any]:
 
 def _review(people: SimpleNamespace) -> tuple[str, Any]:
     promotion = _promotion_of(people)
-    body = {"decision": "approve", "revision": promotion.revision, **REASON}
+    body = {"decision": "approve", "revision": promotion.revision, "password": PASSWORD, **REASON}
     return address("promotions", promotion, "review"), body
 
 
@@ -248,13 +249,14 @@ def test_a_promotion_goes_from_request_to_stage(
     asked = as_service(people.requester).post(url, body).json()
     assert [gate["outcome"] for gate in asked["gates"]] == ["pass", "pass"]
     decide = f"/api/v1/promotions/{asked['id']}/review/"
-    decision = {"decision": "request_changes", "revision": asked["revision"], **REASON}
+    sign = {"password": PASSWORD, **REASON}
+    decision = {"decision": "request_changes", "revision": asked["revision"], **sign}
     reviewer = as_person(people.reviewer)
     answered = reviewer.post(decide, decision).json()
     assert answered["state"] == "changes_requested"
     again = f"/api/v1/promotions/{asked['id']}/resubmit/"
     answered = as_service(people.requester).post(again, REASON).json()
-    approval = {"decision": "approve", **REASON}
+    approval = {"decision": "approve", **sign}
     stale = reviewer.post(decide, {**approval, "revision": asked["revision"]})
     assert stale.status_code == 409
     done = reviewer.post(decide, {**approval, "revision": answered["revision"]}).json()

@@ -11,6 +11,7 @@ from registry.actions.request_promotion import request_promotion
 from registry.choices import PromotionState, Stage
 from registry.models import Promotion, RegistryEntry
 from tests.browser.conftest import Open, sign_in
+from tests.factories.people import PASSWORD
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
@@ -35,6 +36,7 @@ def promotion(entry: RegistryEntry, people: SimpleNamespace) -> Promotion:
 def decide(page: Page, decision: str, reason: str) -> None:
     page.get_by_role("radio", name=decision).check()
     page.get_by_label("Reason").fill(reason)
+    page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Put on record").click()
 
 

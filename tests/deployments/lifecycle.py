@@ -17,6 +17,7 @@ from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
 from registry.models import Promotion, PromotionPolicy, RegisteredModel, RegistryEntry
 from tests.deployments.conftest import SavedModel
+from tests.factories.people import PASSWORD
 from tests.factories.registry import EntryFactory, PolicyFactory
 
 _numbers = itertools.count(1)
@@ -85,6 +86,7 @@ def approve(entry: RegistryEntry, to_stage: str, people: Any) -> Promotion:
         decision="approve",
         reason="I looked at it.",
         revision=promotion.revision,
+        password=PASSWORD,
     )
     promotion.refresh_from_db()
     return promotion

@@ -20,7 +20,7 @@ from registry.actions.review_promotion import review_promotion
 from registry.carry import carry
 from registry.choices import Stage
 from registry.models import RegisteredModel, RegistryEntry
-from tests.factories.people import UserFactory
+from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.mlflow]
@@ -80,6 +80,7 @@ def test_a_stage_is_carried_and_repeating_it_changes_nothing(registered: Registr
         decision="approve",
         reason="fine",
         revision=promotion.revision,
+        password=PASSWORD,
     )
     job = Job.objects.get(kind="registry.carry_stage")
     run(job.pk)

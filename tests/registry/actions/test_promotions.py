@@ -20,7 +20,7 @@ from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_pro
 from registry.choices import ALLOWED_PROMOTIONS, PromotionState, Stage
 from registry.models import Promotion, RegisteredModel, RegistryEntry, StageChange
 from registry.policies import is_legal
-from tests.factories.people import UserFactory
+from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +61,7 @@ def _request(entry: RegistryEntry, requester: User, to_stage: str = "staging") -
 def _review(promotion: Promotion, user: User, decision: str = "approve", **kwargs: Any) -> Any:
     promotion.refresh_from_db()
     kwargs.setdefault("revision", promotion.revision)
+    kwargs.setdefault("password", PASSWORD)
     return review_promotion(
         promotion=promotion, reviewer=user, decision=decision, reason="read it", **kwargs
     )
@@ -177,7 +178,12 @@ def test_a_decision_on_an_older_revision_is_refused(
     RegistryEntry.objects.filter(pk=entry.pk).update(artifact_digest="f" * 64)
     with pytest.raises(Conflict, match="changed since you looked"):
         review_promotion(
-            promotion=promotion, reviewer=reviewer, decision="approve", reason="ok", revision=seen
+            promotion=promotion,
+            reviewer=reviewer,
+            decision="approve",
+            reason="ok",
+            revision=seen,
+            password=PASSWORD,
         )
     promotion.refresh_from_db()
     assert promotion.revision == seen + 1
@@ -306,7 +312,12 @@ def test_two_people_approving_at_once_make_one_decision() -> None:
         try:
             barrier.wait()
             review_promotion(
-                promotion=promotion, reviewer=user, decision="approve", reason="ok", revision=1
+                promotion=promotion,
+                reviewer=user,
+                decision="approve",
+                reason="ok",
+                revision=1,
+                password=PASSWORD,
             )
             outcomes.append("decided")
         except E2IError as error:

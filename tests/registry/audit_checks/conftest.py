@@ -9,7 +9,7 @@ from e2i_site.audit.models import CheckResult
 from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
 from registry.models import Promotion, RegisteredModel, RegistryEntry
-from tests.factories.people import UserFactory
+from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 
 
@@ -50,6 +50,7 @@ def staged(model: RegisteredModel) -> Promotion:
         decision="approve",
         reason="read it",
         revision=promotion.revision,
+        password=PASSWORD,
     )
     promotion.refresh_from_db()
     return promotion

@@ -14,7 +14,7 @@ from e2i_site import status
 from registry.actions.request_promotion import request_promotion
 from registry.choices import Stage
 from registry.models import Promotion, RegisteredModel
-from tests.factories.people import UserFactory
+from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 
 # Session, user and roles. The state of the site may add one more, once in a few seconds.
@@ -78,7 +78,14 @@ def decide(browser: Callable[[User], Client]) -> Callable[..., Any]:
 
     def send(promotion: Promotion, user: User, decision: str, **data: Any) -> Any:
         promotion.refresh_from_db()
-        form = {"reason": "Read it.", "revision": promotion.revision, "seen": "{}", **data}
-        return browser(user).post(promotion.get_absolute_url(), {"decision": decision, **form})
+        form = {
+            "decision": decision,
+            "reason": "Read it.",
+            "revision": promotion.revision,
+            "seen": "{}",
+            "password": PASSWORD,
+            **data,
+        }
+        return browser(user).post(promotion.get_absolute_url(), form)
 
     return send

@@ -19,7 +19,7 @@ from e2i_site.trail.models import TrailEntry
 from registry.actions.review_promotion import review_promotion
 from registry.choices import PromotionState, Stage
 from registry.models import Promotion, RegistryEntry, Review
-from tests.factories.people import UserFactory
+from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import PromotionFactory
 from tests.registry.views.conftest import SESSION
 
@@ -218,6 +218,7 @@ def test_a_late_reviewer_decides_nothing_and_sees_what_changed(
             "decision": "approve",
             "reason": "Looked good to me.",
             "revision": _hidden(page, "revision"),
+            "password": PASSWORD,
             "seen": _hidden(page, "seen"),
         },
     )
@@ -237,7 +238,8 @@ def test_after_a_conflict_the_same_form_can_decide(
     form = {
         "decision": "approve",
         "reason": "Good.",
-        "revision": promotion.revision - 0,
+        "revision": promotion.revision,
+        "password": PASSWORD,
         "seen": "{}",
     }
     Promotion.objects.filter(pk=promotion.pk).update(revision=promotion.revision + 1)
@@ -259,6 +261,7 @@ def test_a_review_in_between_is_shown(
         decision="request_changes",
         reason="Wait for me.",
         revision=promotion.revision,
+        password=PASSWORD,
     )
     response = browser(approver).post(
         promotion.get_absolute_url(),
@@ -266,6 +269,7 @@ def test_a_review_in_between_is_shown(
             "decision": "approve",
             "reason": "Good.",
             "revision": _hidden(page, "revision"),
+            "password": PASSWORD,
             "seen": _hidden(page, "seen"),
         },
     )

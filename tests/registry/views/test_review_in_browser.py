@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from registry.choices import PromotionState
 from registry.models import Promotion, RegistryEntry, Review
 from tests.core.test_frame_in_browser import ARGUMENTS
+from tests.factories.people import PASSWORD
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 Open = Callable[..., Page]
@@ -63,6 +64,7 @@ def test_a_key_and_a_reason_decide(open_as: Open, promotion: Promotion, approver
     page.keyboard.press("a")
     expect(page.get_by_label("Approve")).to_be_checked()
     page.keyboard.type("The calibration convinced me.")
+    page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Put on record").click()
     expect(page.get_by_text("Done: churn v2 went from development to staging.")).to_be_visible()
     assert complaints == []
@@ -77,6 +79,7 @@ def test_without_scripts_a_late_decision_is_not_taken(
     page.goto(promotion.get_absolute_url())
     RegistryEntry.objects.filter(pk=promotion.entry_id).update(signature={"inputs": []})
     page.get_by_label("Reject").check()
+    page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_label("Reason").fill("Too few rows.")
     page.get_by_role("button", name="Put on record").click()
     expect(page.get_by_text("Nothing was decided.")).to_be_visible()
@@ -85,6 +88,7 @@ def test_without_scripts_a_late_decision_is_not_taken(
     promotion.refresh_from_db()
     assert promotion.state == PromotionState.OPEN
     page.get_by_label("Reject").check()
+    page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Put on record").click()
     expect(page.get_by_text("Rejected: Too few rows.").first).to_be_visible()
 
