@@ -27,7 +27,7 @@ from e2i_site.demo.experiments import (
     train,
 )
 from e2i_site.demo.promote import judged, open_window, promote, reached, wait_for_verdict
-from e2i_site.demo.traffic import replay
+from e2i_site.demo.traffic import Answers, replay
 from e2i_site.demo.work import StepFailed, finish, settle
 from e2i_site.jobs.enqueue import enqueue
 from e2i_site.trail.models import TrailEntry
@@ -179,7 +179,7 @@ class Demo:
             seconds=seconds,
             on_progress=lambda done: self.say(f"      {done} of {requests} requests"),
         )
-        return f"{answers.total} requests, answers by status {answers.statuses}"
+        return f"{answers.total} requests: {_in_words(answers)}"
 
     def _roll_back(self) -> str:
         first, second = _version(ANY_VISIT, 1), _version(ANY_VISIT, 2)
@@ -232,6 +232,15 @@ class Demo:
                     actor=None,
                     subject=_version(ANY_VISIT, 1).model,
                 )
+
+
+def _in_words(answers: Answers) -> str:
+    """What callers got. A first version is measured in shadow while nothing serves them yet."""
+    words = {200: "served", 503: "mirrored, while no version serves callers yet"}
+    return ", ".join(
+        f"{count} {words.get(status, f'answered {status}')}"
+        for status, count in sorted(answers.statuses.items())
+    )
 
 
 def is_complete() -> bool:
