@@ -26,6 +26,7 @@ urlpatterns = [
     path("deployments/", include("deployments.urls")),
     path("audit/", include("e2i_site.audit.urls")),
     path("trail/", include("e2i_site.trail.urls")),
+    path("notifications/", include("e2i_site.notifications.urls")),
     path("jobs/", include("e2i_site.jobs.urls")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("e2i_site.api_urls")),

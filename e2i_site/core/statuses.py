@@ -47,6 +47,7 @@ _LOOKS: dict[str, Look] = {
     "benchmarked": Look("info", "gauge"),
     "selected": Look("good", "award"),
     # work
+    "sent": Look("good", "check"),
     "queued": Look("quiet", "clock"),
     "scheduled": Look("quiet", "clock"),
     "pending": Look("quiet", "clock"),

@@ -41,3 +41,7 @@ def label(name: str) -> str:
 def all_events() -> list[Event]:
     """Every event, sorted by its words."""
     return sorted(_events.values(), key=lambda event: event.label)
+
+
+def is_registered(name: str) -> bool:
+    return name in _events

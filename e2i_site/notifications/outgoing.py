@@ -133,8 +133,15 @@ def _connection(target: Target) -> http.client.HTTPConnection:
 
 
 def _open(target: Target) -> socket.socket:
-    made = socket.create_connection((str(target.address), target.port), timeout=CONNECT_SECONDS)
-    made.settimeout(CONNECT_SECONDS)
+    """Connect to the checked address itself; the resolver is not asked again."""
+    family = socket.AF_INET if target.address.version == 4 else socket.AF_INET6
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.settimeout(CONNECT_SECONDS)
+        made.connect((str(target.address), target.port))
+    except OSError:
+        made.close()
+        raise
     return made
 
 

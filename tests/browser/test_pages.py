@@ -44,6 +44,8 @@ OTHERS = (
     "/trail/{trail.pk}/",
     "/jobs/",
     "/accounts/profile/",
+    "/notifications/",
+    "/notifications/preferences/",
 )
 
 

@@ -268,7 +268,7 @@ def crowd(model: RegisteredModel) -> RegisteredModel:
     ("path", "count"),
     [
         ("", 5),
-        ("models/churn/", 6),
+        ("models/churn/", 7),
         ("models/churn/versions/1/", 6),
         ("models/churn/compare/?a=1&b=2", 3),
         ("policies/", 2),
