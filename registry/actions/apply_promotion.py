@@ -11,6 +11,7 @@ from e2i_site.core.errors import Conflict, Refused
 from e2i_site.trail.record import record
 from registry import rollouts, trail_events
 from registry.actions.stages import change_stage, make_room, refuse_if_taken
+from registry.actions.void_approvals import changes_since_approval
 from registry.choices import PromotionState, Stage, StageCause
 from registry.models import Promotion, RegistryEntry
 from registry.policies import illegal_reason, is_legal
@@ -25,9 +26,14 @@ def apply_promotion(*, promotion: Promotion, actor: User | None) -> Promotion:
 
     For production, the present production version of the same model is archived in the same
     transaction. Raises `Conflict` when the promotion is not approved or the version moved, and
-    `Refused` when its bytes are not those that were approved.
+    `Refused` when its bytes, a gate's evidence or the policy are not what was approved.
     """
-    entry = RegistryEntry.objects.select_for_update(of=("self",)).get(pk=promotion.entry_id)
+    entry = (
+        RegistryEntry.objects.select_for_update(of=("self",))
+        .select_related("model", "experiment", "training_run__dataset")
+        .get(pk=promotion.entry_id)
+    )
+    changed = changes_since_approval(promotion, entry)
     done = Promotion.objects.filter(pk=promotion.pk, state=PromotionState.APPROVED).update(
         state=PromotionState.APPLIED, state_reason="", applied_at=timezone.now()
     )
@@ -38,7 +44,9 @@ def apply_promotion(*, promotion: Promotion, actor: User | None) -> Promotion:
     if not is_legal(entry.stage, promotion.to_stage):
         raise Refused([illegal_reason(entry.stage, promotion.to_stage)])
     if entry.artifact_digest != promotion.artifact_digest:
-        raise Refused([f"The files of {entry} are not the ones that were approved."])
+        changed.insert(0, f"The files of {entry} are not the ones that were approved.")
+    if changed:
+        raise Refused(["What was approved is no longer so.", *changed])
     refuse_if_taken(entry, promotion.to_stage)
     if promotion.to_stage == Stage.PRODUCTION:
         make_room(entry=entry, promotion=promotion, actor=actor)

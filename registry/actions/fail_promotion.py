@@ -9,6 +9,7 @@ from django.db import transaction
 from e2i_site.core.errors import Conflict
 from e2i_site.trail.record import record
 from registry import trail_events
+from registry.actions.void_approvals import void_changed
 from registry.choices import PromotionState
 from registry.models import Promotion
 
@@ -24,6 +25,7 @@ def fail_promotion(*, promotion: Promotion, actor: User | None, reason: str) -> 
     )
     if not failed:
         raise Conflict(f"Promotion {promotion.pk} is not rolling out.")
+    void_changed(promotion)
     record(trail_events.PROMOTION_FAILED, actor=actor, subject=promotion, reason=reason)
     promotion.refresh_from_db()
     return promotion

@@ -5,10 +5,10 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from e2i_site.trail.record import record
-from registry import trail_events
-from registry.choices import UNDECIDED, ReviewDecision
-from registry.gates.evaluate import binding_hash, champion_of, measure
+from registry.actions.void_approvals import void_approvals
+from registry.binding import take_present
+from registry.choices import UNDECIDED
+from registry.gates.evaluate import binding_hash
 from registry.models import GateResult, Promotion
 
 
@@ -24,18 +24,17 @@ def refresh_gates(*, promotion: Promotion) -> Promotion:
     )
     if promotion.state not in UNDECIDED:
         return promotion
-    promotion.champion = champion_of(promotion.entry)
-    promotion.artifact_digest = promotion.entry.artifact_digest
-    results = measure(promotion)
+    results = take_present(promotion)
     _store(promotion, results)
     binding = binding_hash(promotion, results)
     if promotion.binding_hash and promotion.binding_hash != binding:
         promotion.revision += 1
-        _void_approvals(promotion, binding)
+        void_approvals(promotion, results, binding)
     promotion.binding_hash = binding
     promotion.gates_evaluated_at = timezone.now()
     promotion.save(
         update_fields=[
+            "policy",
             "champion",
             "artifact_digest",
             "revision",
@@ -52,21 +51,5 @@ def _store(promotion: Promotion, results: list[GateResult]) -> None:
         if old := stored.pop(result.gate_id, None):
             result.pk = old.pk
         result.save()
-
-
-def _void_approvals(promotion: Promotion, binding: str) -> None:
-    given = promotion.reviews.filter(decision=ReviewDecision.APPROVE, void_reason="").exclude(
-        binding_hash=binding
-    )
-    people = list(given.values_list("reviewer__username", flat=True))
-    if not people:
-        return
-    given.update(void_reason="The evidence changed after this approval.")
-    record(
-        trail_events.APPROVALS_VOIDED,
-        actor=None,
-        subject=promotion,
-        old={"approved_by": people, "binding_hash": promotion.binding_hash},
-        new={"binding_hash": binding},
-        reason="The evidence changed after the approval.",
-    )
+    # What the policy no longer asks for is no evidence; signed statements keep what it said.
+    promotion.gates.filter(pk__in=[gate.pk for gate in stored.values()]).delete()

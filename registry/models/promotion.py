@@ -151,8 +151,8 @@ class Review(models.Model):
     reason = models.TextField()
     revision = models.PositiveIntegerField()
     binding_hash = models.CharField(max_length=64)
-    void_reason = models.CharField(
-        max_length=300, blank=True, help_text="Why it counts no more; empty while it counts."
+    void_reason = models.TextField(
+        blank=True, help_text="Why it counts no more; empty while it counts."
     )
     signer_name = models.CharField(
         max_length=301, blank=True, help_text="Printed name; comments are not signed."

@@ -1,0 +1,166 @@
+"""An approval is for exact bytes, evidence and rules: a change voids it, and says so."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from deployments.actions.finish_rollout import fail_rollout
+from deployments.models import Deployment
+from e2i_site.core.errors import Refused
+from e2i_site.trail.models import TrailEntry
+from registry.actions.apply_promotion import apply_promotion
+from registry.actions.refresh_gates import refresh_gates
+from registry.actions.request_promotion import request_promotion
+from registry.actions.review_promotion import review_promotion
+from registry.choices import PromotionState, Stage
+from registry.models import Promotion, PromotionPolicy, RegistryEntry, Review, StageChange
+from tests.factories.people import PASSWORD, UserFactory
+from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
+
+pytestmark = pytest.mark.django_db
+VOIDED = "registry.promotion.approvals_voided"
+
+
+@pytest.fixture(autouse=True)
+def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
+
+
+def _promotion(approvals: int) -> Promotion:
+    """A version in shadow that asks for production."""
+    stages = deepcopy(STAGES)
+    stages["production"]["approvals"]["count"] = approvals
+    PolicyFactory(name="light", stages=stages)
+    entry = EntryFactory(
+        model=ModelFactory(name="churn", policy_name="light"),
+        stage=Stage.SHADOW,
+        artifact_digest="a" * 64,
+    )
+    return request_promotion(
+        entry=entry,
+        to_stage="production",
+        reason="Better.",
+        requester=UserFactory(roles=["requester"]),
+    )
+
+
+def _approve(promotion: Promotion) -> Review:
+    promotion.refresh_from_db()
+    return review_promotion(
+        promotion=promotion,
+        reviewer=UserFactory(username="amina", roles=["approver"]),
+        decision="approve",
+        reason="I read it.",
+        revision=promotion.revision,
+        password=PASSWORD,
+    )
+
+
+def _a_byte(promotion: Promotion) -> None:
+    """One other byte in the files is another digest."""
+    RegistryEntry.objects.filter(pk=promotion.entry_id).update(artifact_digest="b" + "a" * 63)
+
+
+def _a_gates_evidence(promotion: Promotion) -> None:
+    entry = promotion.entry
+    entry.signature["inputs"][0]["name"] = "years"
+    RegistryEntry.objects.filter(pk=entry.pk).update(signature=entry.signature)
+
+
+def _an_outcome(promotion: Promotion) -> None:
+    RegistryEntry.objects.filter(pk=promotion.entry_id).update(signature={})
+
+
+def _a_policy_line(promotion: Promotion) -> None:
+    stages = deepcopy(promotion.policy.stages)
+    stages["production"]["approvals"]["count"] += 1
+    PolicyFactory(name="light", version=2, stages=stages)
+
+
+CHANGES = [
+    (_a_byte, "Files: aaaaaaaaaaaa → baaaaaaaaaaa."),
+    (_a_gates_evidence, "Signature: still passed; evidence "),
+    (_an_outcome, "Signature: Passed → Failed"),
+    (_a_policy_line, "Policy: light v1 → light v2. Policy line approvals.count: "),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), CHANGES)
+def test_one_change_voids_an_approval_and_the_page_names_it(change: Any, says: str) -> None:
+    promotion = _promotion(approvals=2)
+    review = _approve(promotion)
+    change(promotion)
+    refresh_gates(promotion=promotion)
+    review.refresh_from_db()
+    assert says in review.void_reason
+    promotion.refresh_from_db()
+    assert (promotion.state, promotion.revision) == (PromotionState.OPEN, 2)
+    entry = TrailEntry.objects.get(event=VOIDED)
+    assert entry.old["approved_by"] == ["amina"]
+    assert says in entry.reason
+    page = _page(promotion, UserFactory(roles=["viewer"]))
+    assert says in page
+    assert "Counts no more" in page
+
+
+@pytest.mark.parametrize(("change", "says"), CHANGES)
+def test_one_change_after_the_decision_stops_it_from_being_carried_out(
+    change: Any, says: str
+) -> None:
+    promotion = _promotion(approvals=1)
+    review = _approve(promotion)
+    promotion.refresh_from_db()
+    assert promotion.state == PromotionState.APPROVED
+    change(promotion)
+    with pytest.raises(Refused, match=r"What was approved is no longer so\.") as refused:
+        apply_promotion(promotion=promotion, actor=None)
+    assert says in str(refused.value)
+    assert not StageChange.objects.filter(to_stage="production").exists()
+    deployment = Deployment.objects.get(promotion=promotion)
+    fail_rollout(deployment=deployment, actor=None, reason=str(refused.value))
+    review.refresh_from_db()
+    promotion.refresh_from_db()
+    assert promotion.state == PromotionState.FAILED
+    assert says in review.void_reason
+    assert TrailEntry.objects.filter(event=VOIDED).count() == 1
+    assert says in _page(promotion, UserFactory(roles=["viewer"]))
+
+
+def test_what_did_not_change_is_carried_out() -> None:
+    promotion = _promotion(approvals=1)
+    _approve(promotion)
+    # A new version of the policy that says the same about this stage changes nothing.
+    stages = deepcopy(promotion.policy.stages)
+    stages["staging"]["approvals"]["count"] = 3
+    PolicyFactory(name="light", version=2, stages=stages)
+    apply_promotion(promotion=promotion, actor=None)
+    promotion.refresh_from_db()
+    assert promotion.state == PromotionState.APPLIED
+    assert promotion.policy == PromotionPolicy.objects.get(name="light", version=1)
+
+
+def test_evidence_of_a_gate_that_is_no_longer_asked_for_goes() -> None:
+    promotion = _promotion(approvals=2)
+    review = _approve(promotion)
+    stages = deepcopy(promotion.policy.stages)
+    stages["production"]["gates"] = [{"id": "artifact_digest"}]
+    PolicyFactory(name="light", version=2, stages=stages)
+    refresh_gates(promotion=promotion)
+    assert [gate.gate_id for gate in promotion.gates.all()] == ["artifact_digest"]
+    review.refresh_from_db()
+    assert "Signature: no longer asked for." in review.void_reason
+    assert [gate for gate, *_ in review.statement["bound"]["gates"]] == [
+        "artifact_digest",
+        "signature",
+    ]
+
+
+def _page(promotion: Promotion, user: User) -> str:
+    client = Client()
+    client.force_login(user)
+    return client.get(promotion.get_absolute_url()).content.decode()
