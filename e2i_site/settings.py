@@ -76,6 +76,7 @@ INSTALLED_APPS = [
     "e2i_site.jobs",
     "e2i_site.notifications",
     "e2i_site.audit",
+    "e2i_site.activity",
     "training",
     "registry",
     "deployments",

@@ -25,6 +25,7 @@ urlpatterns = [
     path("registry/", include("registry.urls")),
     path("deployments/", include("deployments.urls")),
     path("audit/", include("e2i_site.audit.urls")),
+    path("activity/", include("e2i_site.activity.urls")),
     path("trail/", include("e2i_site.trail.urls")),
     path("notifications/", include("e2i_site.notifications.urls")),
     path("jobs/", include("e2i_site.jobs.urls")),

@@ -4,68 +4,51 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
+from django.utils import timezone
+
 from e2i_site.mlflow_connector import get_connector
 from e2i_site.mlflow_connector.types import ModelVersion
-from registry.choices import ALIASED_STAGES, PromotionState
-from registry.models import Promotion, RegisteredModel, RegistryEntry, StageChange
-
-STAGE_TAG = "e2i.stage"
-PROMOTION_TAG = "e2i.promotion_id"
-
-
-def wanted_aliases(model_name: str) -> dict[str, str | None]:
-    """{alias: version} for every stage this model has ever had here; None when it is empty now.
-
-    Aliases of stages that E2I never used for the model belong to others and stay untouched.
-    """
-    used = set(
-        StageChange.objects.filter(
-            entry__model__name=model_name, to_stage__in=ALIASED_STAGES
-        ).values_list("to_stage", flat=True)
-    )
-    # Staging may hold several versions; the alias shows the newest.
-    entries = RegistryEntry.objects.filter(model__name=model_name, stage__in=used)
-    present = {entry.stage: str(entry.model_version) for entry in entries.order_by("model_version")}
-    return {stage: present.get(stage) for stage in sorted(used)}
-
-
-def wanted_tags(entry: RegistryEntry) -> dict[str, str]:
-    """The tags that MLflow's version should carry; none for one that E2I never moved."""
-    if not entry.stage_changes.exclude(from_stage="").exists():
-        return {}
-    tags = {STAGE_TAG: entry.stage}
-    last = (
-        Promotion.objects.filter(entry=entry, state=PromotionState.APPLIED)
-        .order_by("-applied_at")
-        .first()
-    )
-    if last is not None:
-        tags[PROMOTION_TAG] = str(last.pk)
-    return tags
+from registry.mirror import mirror_model
+from registry.models import RegisteredModel, RegistryEntry
+from registry.wanted import wanted_aliases, wanted_tags
 
 
 def carry(model_name: str) -> dict[str, Any]:
     """Set what differs in MLflow and mirror it here. Raises the connector's errors."""
+    # First see what others did: what is set right below would hide it.
+    model, versions = mirror_model(model_name)
+    changed: dict[str, Any] = {"aliases": _carry_aliases(model_name, model.aliases), "tags": {}}
+    by_number = {int(each.version): each for each in versions}
+    for entry in RegistryEntry.objects.filter(model__name=model_name):
+        if version := by_number.get(entry.model_version):
+            changed["tags"].update(_carry_tags(entry, version))
+    return changed
+
+
+def _carry_aliases(model_name: str, present: dict[str, str]) -> dict[str, str | None]:
     connector = get_connector()
-    aliases = dict(connector.get_registered_model(model_name).aliases)
-    changed: dict[str, Any] = {"aliases": {}, "tags": {}}
+    changed = {}
     for alias, version in wanted_aliases(model_name).items():
-        if aliases.get(alias) == version:
+        if present.get(alias) == version:
             continue
         if version is None:
             connector.delete_alias(model_name, alias)
-            aliases.pop(alias, None)
         else:
             connector.set_alias(model_name, alias, version)
-            aliases[alias] = version
-        changed["aliases"][alias] = version
-    escaped = model_name.replace("'", "''")
-    versions = {v.version: v for v in connector.iter_model_versions(f"name = '{escaped}'")}
-    for entry in RegistryEntry.objects.filter(model__name=model_name):
-        if version_row := versions.get(str(entry.model_version)):
-            changed["tags"].update(_carry_tags(entry, version_row))
-    RegisteredModel.objects.filter(name=model_name).update(aliases=aliases)
+        changed[alias] = version
+    if changed:
+        _store_aliases(model_name, changed)
     return changed
+
+
+@transaction.atomic
+def _store_aliases(model_name: str, changed: dict[str, str | None]) -> None:
+    row = RegisteredModel.objects.select_for_update().get(name=model_name)
+    aliases = {**row.aliases, **changed}
+    row.aliases = {alias: version for alias, version in aliases.items() if version is not None}
+    row.synced_at = timezone.now()  # A sync that asked MLflow before must not take it back.
+    row.save(update_fields=["aliases", "synced_at"])
 
 
 def _carry_tags(entry: RegistryEntry, version: ModelVersion) -> dict[str, str]:
@@ -76,5 +59,13 @@ def _carry_tags(entry: RegistryEntry, version: ModelVersion) -> dict[str, str]:
     for key, value in missing.items():
         connector.set_version_tag(entry.model_id, entry.model_version, key, value)
     if missing:
-        RegistryEntry.objects.filter(pk=entry.pk).update(tags={**entry.tags, **missing})
+        _store_tags(entry, missing)
     return {f"v{entry.model_version} {key}": value for key, value in missing.items()}
+
+
+@transaction.atomic
+def _store_tags(entry: RegistryEntry, changed: dict[str, str]) -> None:
+    row = RegistryEntry.objects.select_for_update().get(pk=entry.pk)
+    row.tags = {**row.tags, **changed}
+    row.save(update_fields=["tags"])
+    RegisteredModel.objects.filter(name=entry.model_id).update(synced_at=timezone.now())

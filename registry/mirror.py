@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.db import models, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from e2i_site.jobs.enqueue import enqueue
-from e2i_site.mlflow_connector import types
+from e2i_site.mlflow_connector import NotFound, get_connector, types
 from e2i_site.trail.record import record
 from registry import trail_events
+from registry.changes import RegistryChanges
 from registry.choices import Stage, StageCause
 from registry.models import RegisteredModel, RegistryEntry, StageChange
 from training.choices import RunSource
@@ -24,41 +27,50 @@ Key = tuple[str, int]
 
 
 class RegistryMirror:
-    """Mirrors the whole registry. Make it before MLflow is asked: what is new here since then
-    is not taken for deleted there."""
+    """Mirrors the registry, or one model of it. Make it before MLflow is asked: what is new here
+    since then is not taken for deleted there, and what was read later is not overwritten."""
 
-    def __init__(self, models: Counts, versions: Counts) -> None:
+    def __init__(
+        self,
+        models: Counts,
+        versions: Counts,
+        *,
+        only: str | None = None,
+        changes: RegistryChanges | None = None,
+    ) -> None:
+        self._asked_at = timezone.now()
         self._models, self._versions = models, versions
-        self._known_models = {row.name: row for row in RegisteredModel.objects.all()}
-        self._known_entries = {
-            (row.model_id, row.model_version): row for row in RegistryEntry.objects.all()
-        }
+        self._changes = changes or RegistryChanges()
+        rows, entries = RegisteredModel.objects.all(), RegistryEntry.objects.all()
+        if only is not None:
+            rows, entries = rows.filter(name=only), entries.filter(model__name=only)
+        self._known_models = {row.name: row for row in rows}
+        self._known_entries = {(row.model_id, row.model_version): row for row in entries}
         self._aliases: dict[str, dict[str, str]] = {}
+        self._read_later: set[str] = set()
+        self._gone: set[str] = set()
 
     def mirror_models(self, found: Iterable[types.RegisteredModel]) -> None:
         """Mirror names, aliases and tags. An alias that somebody moved is shown, not obeyed."""
         owners = dict(Experiment.objects.values_list("experiment_id", "pk"))
+        new: dict[datetime | None, str] = {}
         for each in found:
             if each.tags.get(_PROMPT_TAG) == "true":
                 continue
             self._models.seen += 1
             self._aliases[each.name] = each.aliases
-            values = {
-                "description": each.description,
-                "aliases": each.aliases,
-                "tags": each.tags,
-                "deleted_in_mlflow": False,
-            }
-            row = self._known_models.get(each.name)
-            if row is None:
-                defaults = {**values, "experiment_id": _owner(each.name, owners)}
-                RegisteredModel.objects.get_or_create(name=each.name, defaults=defaults)
-                self._models.created += 1
+            if each.name in self._known_models:
+                self._update_model(each)
             else:
-                _save_changes(row, values, self._models)
+                self._add_model(each, owners)
+                new[each.created_at] = each.name
         for name in self._known_models.keys() - self._aliases.keys():
-            _mark_deleted(self._known_models[name], self._models)
-        RegisteredModel.objects.filter(name__in=self._aliases).update(synced_at=timezone.now())
+            row = self._known_models[name]
+            became = new.get(row.created_in_mlflow, "") if row.created_in_mlflow else ""
+            self._mark_model_gone(row, became)
+        known = RegisteredModel.objects.filter(name__in=self._aliases)
+        earlier = Q(synced_at=None) | Q(synced_at__lt=self._asked_at)
+        known.filter(earlier).update(synced_at=self._asked_at)
 
     def mirror_versions(self, found: Iterable[types.ModelVersion]) -> None:
         """Mirror versions; one that others registered becomes an entry in stage development."""
@@ -70,12 +82,65 @@ class RegistryMirror:
             listed.add(key)
             self._versions.seen += 1
             row = self._known_entries.get(key)
-            if row is None:
+            if each.name in self._read_later:
+                self._versions.unchanged += 1
+            elif row is None:
                 self._add(each)
             else:
-                _save_changes(row, self._values(each, row), self._versions)
+                self._update_entry(row, each)
         for key in self._known_entries.keys() - listed:
-            _mark_deleted(self._known_entries[key], self._versions)
+            if key[0] not in self._read_later:
+                self._mark_entry_gone(self._known_entries[key])
+
+    def _add_model(self, each: types.RegisteredModel, owners: dict[str, int]) -> None:
+        defaults = {**_values_of_model(each), "experiment_id": _owner(each.name, owners)}
+        RegisteredModel.objects.get_or_create(name=each.name, defaults=defaults)
+        self._models.created += 1
+
+    def _update_model(self, each: types.RegisteredModel) -> None:
+        values = _values_of_model(each)
+        if not _differences(self._known_models[each.name], values):
+            self._models.unchanged += 1
+            return
+        with transaction.atomic():
+            row = RegisteredModel.objects.select_for_update().get(name=each.name)
+            if row.synced_at is not None and row.synced_at > self._asked_at:
+                self._read_later.add(each.name)
+                self._models.unchanged += 1
+                return
+            self._changes.note_model(row, each)
+            _save_changes(row, values, self._models)
+
+    def _update_entry(self, row: RegistryEntry, each: types.ModelVersion) -> None:
+        values = self._values(each, row)
+        if row.synced_at is not None and not _differences(row, values):
+            self._versions.unchanged += 1
+            return
+        with transaction.atomic():
+            row = RegistryEntry.objects.select_for_update().get(pk=row.pk)
+            seen = RegisteredModel.objects.values_list("synced_at", flat=True).get(name=each.name)
+            if seen is not None and seen > self._asked_at:
+                self._versions.unchanged += 1
+                return
+            self._changes.note_version(row, each, self._seen_before(each.name))
+            _save_changes(row, values, self._versions, synced_at=self._asked_at)
+
+    @transaction.atomic
+    def _mark_model_gone(self, row: RegisteredModel, became: str) -> None:
+        self._gone.add(row.name)
+        if _mark_deleted(row, self._models):
+            self._changes.note_gone(row, became=became)
+
+    @transaction.atomic
+    def _mark_entry_gone(self, row: RegistryEntry) -> None:
+        """Its model going is told once, not once for each version."""
+        if _mark_deleted(row, self._versions) and row.model_id not in self._gone:
+            self._changes.note_gone(row)
+
+    def _seen_before(self, name: str) -> datetime | None:
+        """When the model was mirrored before this time."""
+        known = self._known_models.get(name)
+        return known.synced_at if known and not known.deleted_in_mlflow else None
 
     def _values(self, each: types.ModelVersion, row: RegistryEntry) -> dict[str, Any]:
         """What MLflow decides. What was approved is bound to the source that is recorded."""
@@ -109,13 +174,39 @@ class RegistryMirror:
                 "tags": each.tags,
                 "is_champion": self._aliases[each.name].get(_CHAMPION) == each.version,
                 "registered_at": each.created_at,
+                "synced_at": self._asked_at,
                 "experiment_id": model.experiment_id,
                 **(_lineage(run) if run else {}),
             },
         )
         if created:
             self._versions.created += 1
+            self._changes.note_new_version(each, self._seen_before(each.name))
             _register(entry, run)
+
+
+def mirror_model(
+    name: str, changes: RegistryChanges | None = None
+) -> tuple[types.RegisteredModel, list[types.ModelVersion]]:
+    """Read one model and its versions from MLflow and mirror them. Returns what MLflow said.
+
+    Raises:
+        NotFound: MLflow has no such model; its rows are marked as deleted.
+        Unreachable, Rejected: nothing was changed.
+    """
+    connector = get_connector()
+    mirror = RegistryMirror(Counts(), Counts(), only=name, changes=changes)
+    try:
+        model = connector.get_registered_model(name)
+    except NotFound:
+        mirror.mirror_models([])
+        mirror.mirror_versions([])
+        raise
+    escaped = name.replace("'", "''")
+    versions = list(connector.iter_model_versions(f"name = '{escaped}'"))
+    mirror.mirror_models([model])
+    mirror.mirror_versions(versions)
+    return model, versions
 
 
 def _register(entry: RegistryEntry, run: TrainingRun | None) -> None:
@@ -174,16 +265,33 @@ def _owner(name: str, owners: dict[str, int]) -> int | None:
     return owners.get(head) if name.startswith("e2i_") else None
 
 
-def _save_changes(row: models.Model, values: dict[str, Any], counts: Counts) -> None:
-    changes = {name: value for name, value in values.items() if getattr(row, name) != value}
-    if not changes:
+def _values_of_model(each: types.RegisteredModel) -> dict[str, Any]:
+    return {
+        "description": each.description,
+        "aliases": each.aliases,
+        "tags": each.tags,
+        "deleted_in_mlflow": False,
+        "created_in_mlflow": each.created_at,
+    }
+
+
+def _differences(row: models.Model, values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if getattr(row, name) != value}
+
+
+def _save_changes(row: models.Model, values: dict[str, Any], counts: Counts, **also: Any) -> None:
+    changes = _differences(row, values)
+    if changes or also:
+        type(row)._default_manager.filter(pk=row.pk).update(**changes, **also)
+    if changes:
+        counts.updated += 1
+    else:
         counts.unchanged += 1
-        return
-    type(row)._default_manager.filter(pk=row.pk).update(**changes)
-    counts.updated += 1
 
 
-def _mark_deleted(row: RegisteredModel | RegistryEntry, counts: Counts) -> None:
-    if not row.deleted_in_mlflow:
-        type(row)._default_manager.filter(pk=row.pk).update(deleted_in_mlflow=True)
-        counts.deleted += 1
+def _mark_deleted(row: RegisteredModel | RegistryEntry, counts: Counts) -> bool:
+    """True when it was not marked before."""
+    present = type(row)._default_manager.filter(pk=row.pk, deleted_in_mlflow=False)
+    marked = bool(present.update(deleted_in_mlflow=True))
+    counts.deleted += marked
+    return marked

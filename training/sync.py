@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.db.models import Q
 
 from e2i_site.mlflow_connector import naming, types
 from e2i_site.mlflow_connector.delivery import JOURNAL_TAG
+from training.changes import RunChanges, note_experiment
 from training.choices import RunRole, RunSource, RunStatus
 from training.models import Experiment, MlflowExperiment, RunMetric, TrainingRun
 
@@ -83,7 +85,7 @@ def mirror_experiments(found: Iterable[types.Experiment], known: set[str], count
             MlflowExperiment.objects.get_or_create(mlflow_id=each.experiment_id, defaults=values)
             counts.created += 1
         else:
-            _save_changes(row, values, counts)
+            _save_changes(row, values, counts, changed_at=each.updated_at)
     for gone in known - listed:
         _save_changes(rows[gone], {"deleted": True}, counts, quiet=True)
 
@@ -102,13 +104,20 @@ def _experiment_values(each: types.Experiment, owners: dict[str, int]) -> dict[s
     }
 
 
+@transaction.atomic
 def _save_changes(
-    row: MlflowExperiment, values: dict[str, Any], counts: Counts, *, quiet: bool = False
+    row: MlflowExperiment,
+    values: dict[str, Any],
+    counts: Counts,
+    *,
+    quiet: bool = False,
+    changed_at: datetime | None = None,
 ) -> None:
     changes = {name: value for name, value in values.items() if getattr(row, name) != value}
     if not changes:
         counts.unchanged += 0 if quiet else 1
         return
+    note_experiment(row, values, changed_at)
     for name, value in changes.items():
         setattr(row, name, value)
     row.save(update_fields=[*changes, "synced_at"])
@@ -144,7 +153,13 @@ class RunMirror:
     def mark_gone(self, run_ids: Iterable[str]) -> None:
         """Mark rows whose run MLflow does not have any more, not even as deleted."""
         gone = TrainingRun.objects.filter(mlflow_run_id__in=list(run_ids), deleted_in_mlflow=False)
-        self.counts.deleted += gone.update(deleted_in_mlflow=True)
+        with transaction.atomic():
+            others = RunChanges(self._experiments)
+            others.note_gone(
+                gone.only("mlflow_run_id", "run_name", "mlflow_experiment", "deleted_in_mlflow")
+            )
+            others.save()
+            self.counts.deleted += gone.update(deleted_in_mlflow=True)
 
     def link_parents(self) -> None:
         """Point nested runs to their parents' rows, now that all are there."""
@@ -169,6 +184,7 @@ class RunMirror:
         existing = _existing(runs)
         new, changed = [], []
         fields: set[str] = set()
+        others = RunChanges(self._experiments)
         for run in runs:
             self.counts.seen += 1
             row = existing.get(run.run_id)
@@ -184,6 +200,7 @@ class RunMirror:
             if not changes:
                 self.counts.unchanged += 1
                 continue
+            others.note(row, values)
             for name, value in changes.items():
                 setattr(row, name, value)
             fields.update(changes)
@@ -195,6 +212,7 @@ class RunMirror:
         TrainingRun.objects.bulk_create(new, batch_size=CHUNK, ignore_conflicts=True)
         if changed:
             TrainingRun.objects.bulk_update(changed, sorted(fields), batch_size=100)
+        others.save()
         if new or "metrics" in fields:
             index_metrics([str(run.run_id) for run in runs])
 
@@ -231,6 +249,7 @@ def _mirrored(run: types.Run) -> dict[str, Any]:
         "mlflow_run_id": run.run_id,
         "mlflow_experiment_id": run.experiment_id,
         "deleted_in_mlflow": run.is_deleted,
+        "ended_in_mlflow": run.is_terminal,
         "user_name": (run.user_id or run.tags.get("mlflow.user", ""))[:200],
         "params": run.params,
         "metrics": {name: _plain(value) for name, value in run.metrics.items()},

@@ -15,6 +15,7 @@ _PLACES = (
     ("Promotions", "registry/promotions/", "git-pull-request", "p", True),
     ("Deployments", "deployments/", "rocket", "d", False),
     ("Audit", "audit/", "shield-check", "a", False),
+    ("Activity", "activity/", "switch-horizontal", "v", False),
     ("Trail", "trail/", "history", "l", False),
     ("Jobs", "jobs/", "activity", "j", False),
 )

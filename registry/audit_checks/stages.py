@@ -7,13 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import Q
+
+from e2i_site.activity.changes import ALIASES
+from e2i_site.activity.models import MlflowEvent
 from e2i_site.audit.choices import Priority
 from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.jobs.models import Job
 from e2i_site.mlflow_connector.errors import NotFound
-from registry.carry import STAGE_TAG
 from registry.choices import ALIASED_STAGES, Stage
 from registry.models import RegisteredModel, RegistryEntry, StageChange
+from registry.wanted import STAGE_TAG
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,7 @@ def _confirmed(context: CheckContext, model: RegisteredModel) -> SubjectOutcome:
         "tags": {version: each.get(STAGE_TAG) for version, each in tags.items()},
         "decided": decided.aliases,
         "last_decision": _last_decision(model),
+        "out_of_band": _out_of_band(model),
     }
     if not differences:
         return context.passed(model, evidence=evidence)
@@ -152,6 +157,22 @@ def _confirmed(context: CheckContext, model: RegisteredModel) -> SubjectOutcome:
         evidence=evidence,
         priority=min(each.priority for each in differences),
     )
+
+
+def _out_of_band(model: RegisteredModel) -> list[dict[str, Any]]:
+    """The last changes past E2I of what shows a stage, with who and when where MLflow tells."""
+    shown = Q(kind__in=[kind.value for kind in ALIASES], key__in=ALIASED_STAGES) | Q(key=STAGE_TAG)
+    return [
+        {
+            "what": f"{each.label}: {each.get_kind_display().lower()} {each.key}",
+            "before": each.before,
+            "after": each.after,
+            "by": each.user or None,
+            "happened_at": each.happened_at,
+            "noticed_at": each.noticed_at,
+        }
+        for each in MlflowEvent.objects.about_model(model.name).filter(shown)[:5]
+    ]
 
 
 def _last_decision(model: RegisteredModel) -> dict[str, Any] | None:

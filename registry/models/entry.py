@@ -29,7 +29,12 @@ class RegisteredModel(models.Model):
     tags = models.JSONField(default=dict, help_text="As MLflow has them.")
     deleted_in_mlflow = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
-    synced_at = models.DateTimeField(null=True, blank=True)
+    created_in_mlflow = models.DateTimeField(
+        null=True, blank=True, help_text="Stays the same when a model is renamed."
+    )
+    synced_at = models.DateTimeField(
+        null=True, blank=True, help_text="When MLflow was asked for what the row says."
+    )
 
     class Meta:
         db_table = "ml_registered_models"
@@ -109,6 +114,9 @@ class RegistryEntry(models.Model):
     registered_at = models.DateTimeField(null=True, blank=True)
     promoted_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    synced_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the mirror last wrote it; empty before it did."
+    )
 
     class Meta:
         db_table = "ml_model_registry"

@@ -69,6 +69,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "trail_url": trail_url(found.trail_scope),
         "governed": [stage.value for stage in ALIASED_STAGES],
         "load_uri": f"models:/{name}@production",
+        "activity_query": urlencode({"model": name}),
         "load_note": "loads whatever is in production at that moment.",
     }
     return render_page(request, "registry/model.html", context)

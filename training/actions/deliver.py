@@ -17,12 +17,12 @@ from e2i_site.mlflow_connector.journal import ReplayResult
 from e2i_site.mlflow_connector.naming import experiment_name
 from e2i_site.trail.record import record
 from training import trail_events
+from training.changes import SELECTION_TAG
 from training.choices import RunStatus
 from training.hooks import RegisteredVersion, version_registered
 from training.models import Experiment, MlflowExperiment, Selection, TrainingRun
 
 CHECKPOINTS = "checkpoints"
-SELECTION_TAG = "selection_run_id"
 
 
 def checkpoint_folder() -> Path:

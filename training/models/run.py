@@ -62,6 +62,9 @@ class TrainingRun(models.Model):
         default=False, help_text="Everything of this run has been written to MLflow."
     )
     deleted_in_mlflow = models.BooleanField(default=False)
+    ended_in_mlflow = models.BooleanField(
+        default=False, help_text="It had ended there when its row was last written."
+    )
     journal_id = models.CharField(max_length=64, blank=True)
     user_name = models.CharField(max_length=200, blank=True, help_text="As MLflow has it.")
     params = models.JSONField(default=dict, help_text="As MLflow has them.")

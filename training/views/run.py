@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRefresh
 
+from e2i_site.activity.models import MlflowEvent
 from e2i_site.core.decision import Decision, refuse
 from e2i_site.core.http import go_to
 from e2i_site.core.partials import render_page
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 
 LOG_LINES = 12
+EVENTS = 10
 
 
 @login_required
@@ -90,7 +93,18 @@ def _results(found: TrainingRun) -> dict[str, Any]:
         "parameters": evidence.parameters(found),
         "mlflow_url": mlflow_url(found),
         "others": found.source == RunSource.MLFLOW,
+        **_activity(found),
         "headline": headline(found, estimates.get(found.primary_metric), criteria),
+    }
+
+
+def _activity(found: TrainingRun) -> dict[str, Any]:
+    """What others changed in the run after it had ended."""
+    if not found.mlflow_run_id:
+        return {}
+    return {
+        "activity": MlflowEvent.objects.about_run(found.mlflow_run_id)[:EVENTS],
+        "activity_url": f"{reverse('activity:home')}?{urlencode({'run': found.mlflow_run_id})}",
     }
 
 

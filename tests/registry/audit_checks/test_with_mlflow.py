@@ -20,6 +20,7 @@ from e2i_site.mlflow_connector.artifacts import local_path
 from registry.audit_checks import versions
 from registry.carry import carry
 from registry.choices import Stage, StageCause
+from registry.mirror import mirror_model
 from registry.models import RegisteredModel, RegistryEntry, StageChange
 from tests.factories.people import UserFactory
 from tests.factories.registry import EntryFactory, ModelFactory
@@ -102,12 +103,16 @@ def test_a_healthy_registry_passes(serving: RegistryEntry, check_id: str) -> Non
 
 def test_an_alias_moved_by_hand_is_p0(serving: RegistryEntry, connector: MLflowConnector) -> None:
     connector.set_alias(serving.model_id, "production", 1)
+    mirror_model(serving.model_id)
     outcome = about(audit("4.2"), serving.model)
     assert (outcome.outcome, outcome.priority) == ("fail", "P0")
     assert outcome.message == (
         "MLflow's alias production was moved out of band to version 1; decided was version 2."
     )
     assert outcome.evidence["decided"] == {"production": "2"}
+    (moved,) = outcome.evidence["out_of_band"]
+    assert (moved["before"], moved["after"], moved["by"]) == ("2", "1", None)
+    assert moved["noticed_at"]
     carry(serving.model_id)
     assert about(audit("4.2"), serving.model).outcome == "pass"
     assert Finding.objects.get(check_id="4.2").status == "resolved"

@@ -1,0 +1,66 @@
+"""What others changed in MLflow."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from e2i_site.activity.choices import EventKind, EventSource, SubjectKind
+
+
+class EventQuerySet(models.QuerySet["MlflowEvent"]):
+    def about_model(self, name: str) -> EventQuerySet:
+        """Events of a model and its versions, and the renaming that gave it its name."""
+        became = Q(subject_kind=SubjectKind.MODEL, kind=EventKind.RENAMED, key=name)
+        return self.filter(Q(model_name=name) | became)
+
+    def about_run(self, run_id: str) -> EventQuerySet:
+        """Events of a run, by MLflow's id."""
+        return self.filter(subject_kind=SubjectKind.RUN, subject_id=run_id)
+
+
+class MlflowEvent(models.Model):
+    """One change in MLflow that E2I did not make, written together with the row it changed.
+
+    Subjects are kept as text: an event outlives the row it speaks of. MLflow tells neither who
+    moved an alias nor when, unless a webhook did; what it does not tell stays empty.
+    """
+
+    kind = models.CharField(max_length=20, choices=EventKind.choices)
+    subject_kind = models.CharField(max_length=10, choices=SubjectKind.choices)
+    subject_id = models.CharField(
+        max_length=300, help_text="Name of a model, name/number of a version, MLflow's id else."
+    )
+    label = models.CharField(max_length=520, help_text="What the subject was called then.")
+    model_name = models.CharField(max_length=256, blank=True, help_text="Of a model or version.")
+    key = models.CharField(max_length=520, blank=True, help_text="Name of the alias, tag, metric …")
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    noticed_at = models.DateTimeField()
+    happened_at = models.DateTimeField(null=True, blank=True, help_text="Where MLflow tells.")
+    user = models.CharField(max_length=256, blank=True, help_text="Where MLflow tells.")
+    source = models.CharField(max_length=10, choices=EventSource.choices, default=EventSource.SYNC)
+
+    objects = EventQuerySet.as_manager()
+
+    class Meta:
+        db_table = "ml_mlflow_events"
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=EventKind.values), name="mlflow_event_kind_is_legal"
+            ),
+            models.CheckConstraint(
+                condition=Q(subject_kind__in=SubjectKind.values),
+                name="mlflow_event_subject_is_legal",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["model_name", "-id"], name="mlflow_event_by_model"),
+            models.Index(fields=["subject_kind", "subject_id", "-id"], name="mlflow_event_subject"),
+            models.Index(fields=["kind", "-id"], name="mlflow_event_by_kind"),
+            models.Index(fields=["noticed_at"], name="mlflow_event_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.label}: {self.get_kind_display()} {self.key}".rstrip()
