@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from registry.choices import BADNESS, UNDECIDED, GateOutcome, PromotionState, ReviewDecision
 from registry.gates.base import title
 from registry.models import GateResult, Promotion, Review
-from registry.policies import approval_rules
+from registry.policies import approval_rules, approvers, gates_not_passed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -68,19 +68,13 @@ def _in_review(
 ) -> Headline:
     if promotion.gates_evaluated_at is None:
         return Headline("info", "Not evaluated", "Its gates have not been evaluated yet.")
-    blocking = [gate for gate in gates if gate.outcome != GateOutcome.PASS]
-    if blocking:
+    gates = [gate for gate in gates if not gate.dry_run]
+    if blocking := gates_not_passed(gates):
         return _blocked(gates, blocking)
     rules = approval_rules(promotion)
-    missing = rules["count"] - len(counting(promotion, reviews))
-    who = " or ".join(_with_article(role) for role in rules["roles"])
-    count = f"{missing} approval" if missing == 1 else f"{missing} approvals"
+    missing = rules.words(rules.missing(approvers(counting(promotion, reviews))))
     gates_say = f"All {len(gates)} gates passed" if gates else "No gate applies"
-    return Headline("good", "Ready to decide", f"{gates_say}; it needs {count} by {who}.")
-
-
-def _with_article(role: str) -> str:
-    return f"{'an' if role[:1] in 'aeiou' else 'a'} {role}"
+    return Headline("good", "Ready to decide", f"{gates_say}; it needs {missing}.")
 
 
 def _blocked(gates: Sequence[GateResult], blocking: Sequence[GateResult]) -> Headline:

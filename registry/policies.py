@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from e2i_site.core.decision import ALLOWED, Decision, refuse
-from e2i_site.core.roles import Role, has_role
+from e2i_site.core.roles import Role, has_role, roles_of
+from registry.approvals import ALWAYS_BARRED, BARRED, ApprovalRules
 from registry.choices import (
     ALLOWED_PROMOTIONS,
     UNDECIDED,
-    GateOutcome,
     PromotionState,
     ReviewDecision,
     Stage,
 )
-from registry.models import GateResult, Promotion, RegistryEntry
+from registry.models import GateResult, Promotion, RegistryEntry, Review
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -47,14 +47,46 @@ def illegal_reason(from_stage: str, to_stage: str) -> str:
     return f"A version in {from_stage} cannot be promoted to {to_stage}: {ways}."
 
 
-def approval_rules(promotion: Promotion) -> dict[str, Any]:
-    """{"count": approvals needed, "roles": who may give them} of the promotion's policy."""
-    rules = promotion.policy.for_stage(promotion.to_stage) or {}
-    return dict(rules.get("approvals") or {"count": 1, "roles": [Role.APPROVER]})
+def approval_rules(promotion: Promotion) -> ApprovalRules:
+    """Whose approvals the promotion's policy asks for."""
+    return ApprovalRules.from_rules(stage_rules(promotion).get("approvals"))
+
+
+def stage_rules(promotion: Promotion) -> dict[str, Any]:
+    """What its policy says about promotions to its stage."""
+    return promotion.policy.for_stage(promotion.to_stage) or {}
+
+
+def approvers(reviews: Iterable[Review]) -> dict[Hashable, Collection[str]]:
+    """{reviewer: the groups they approved with} of `reviews`, which are approvals that count."""
+    return {
+        review.reviewer_id: roles_of(review.reviewer) if review.groups is None else review.groups
+        for review in reviews
+    }
+
+
+def barred(promotion: Promotion) -> dict[int, str]:
+    """{user id: what they did} of those who may not approve: "requested it"."""
+    entry = promotion.entry
+    people: dict[str, list[int | None]] = {
+        "previous_decider": list(promotion.previous_deciders),
+        "committer": [entry.registered_by_id],
+        "trainer": [entry.trained_by_id],
+        "requester": [promotion.requester_id],
+    }
+    named = {*ALWAYS_BARRED, *stage_rules(promotion).get("may_not_approve", ())}
+    return {
+        user_id: BARRED[what]
+        for what, users in people.items()
+        if what in named
+        for user_id in users
+        if user_id is not None
+    }
 
 
 def gates_not_passed(gates: Iterable[GateResult]) -> list[GateResult]:
-    return [gate for gate in gates if gate.outcome != GateOutcome.PASS]
+    """The gates that block; a dry run never does."""
+    return [gate for gate in gates if gate.blocks]
 
 
 def may_review(
@@ -66,10 +98,10 @@ def may_review(
     if decision == ReviewDecision.COMMENT:
         allowed = has_role(user, *MAY_COMMENT)
         return ALLOWED if allowed else refuse("Your roles do not include commenting.")
-    roles = approval_rules(promotion)["roles"]
+    groups = approval_rules(promotion).groups
     reasons = []
-    if not has_role(user, *roles):
-        reasons.append(f"This decision needs the role {' or '.join(roles)}.")
+    if not has_role(user, *groups):
+        reasons.append(f"This decision needs the role {' or '.join(groups)}.")
     if user.pk == promotion.requester_id:
         reasons.append("You requested it; somebody else decides.")
     if decision == ReviewDecision.APPROVE:
@@ -86,8 +118,8 @@ def may_sign(user: User) -> Decision:
 
 def _approval_refusals(user: User, promotion: Promotion, gates: Iterable[GateResult]) -> list[str]:
     reasons = []
-    if user.pk == promotion.entry.trained_by_id:
-        reasons.append("You trained this version; somebody else approves.")
+    if user.pk != promotion.requester_id and (did := barred(promotion).get(user.pk)):
+        reasons.append(f"You {did}; somebody else approves.")
     if promotion.state == PromotionState.CHANGES_REQUESTED:
         reasons.append("A reviewer requested changes; the requester has to answer first.")
     if promotion.gates_evaluated_at is None:

@@ -105,6 +105,7 @@ def gate(
     needed: Any = "",
     note: str = "",
     open: bool = False,
+    dry_run: bool = False,
 ) -> str:
     """A gate or check as a row; what stands inside the block unfolds below it."""
     return render_to_string(
@@ -116,6 +117,7 @@ def gate(
             "needed": needed,
             "note": note,
             "open": open,
+            "dry_run": dry_run,
             "content": content.strip() and content,
         },
     )

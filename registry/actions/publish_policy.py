@@ -8,18 +8,14 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from e2i_site.core.errors import InvalidInput
-from e2i_site.core.roles import Role
 from e2i_site.trail.record import record
 from registry import trail_events
-from registry.choices import Stage
-from registry.gates.base import all_gates
+from registry.document.schema import stage_problems
 from registry.models import PromotionPolicy, RegisteredModel
 from registry.policies import may_manage_policies
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
-
-SHADOW_LIMITS = ("hours", "requests", "error_rate", "p99_ms", "alpha", "sequential")
 
 
 @transaction.atomic
@@ -36,8 +32,8 @@ def publish_policy(
     Raises `Refused`, or `InvalidInput` that names the stage and the rule at fault.
     """
     may_manage_policies(actor).enforce()
-    for stage, rules in stages.items():
-        _validate(stage, rules)
+    if found := stage_problems(stages):
+        raise InvalidInput(" ".join(map(str, found)), field="stages")
     newest = PromotionPolicy.objects.newest(name)
     if newest and newest.stages == dict(stages) and newest.notice == notice:
         return newest
@@ -79,23 +75,3 @@ def assign_policy(*, model: RegisteredModel, policy_name: str, actor: User) -> R
         new={"policy": policy_name},
     )
     return model
-
-
-def _validate(stage: str, rules: Mapping[str, Any]) -> None:
-    if stage not in Stage.values:
-        raise InvalidInput(f"No stage is called {stage!r}.", field="stages")
-    known = {gate.gate_id for gate in all_gates()}
-    for gate in rules.get("gates", []):
-        if gate.get("id") not in known:
-            raise InvalidInput(f"{stage}: no gate is called {gate.get('id')!r}.", field="stages")
-    approvals = rules.get("approvals", {})
-    roles = approvals.get("roles", [])
-    if not isinstance(approvals.get("count"), int) or approvals["count"] < 1:
-        raise InvalidInput(f"{stage}: approvals.count must be 1 or more.", field="stages")
-    if not roles or not set(roles) <= set(Role.values):
-        raise InvalidInput(f"{stage}: approvals.roles must name known roles.", field="stages")
-    limits = rules.get("shadow")
-    if stage == Stage.PRODUCTION and (not limits or set(limits) != set(SHADOW_LIMITS)):
-        raise InvalidInput(
-            f"{stage}: shadow must give exactly {', '.join(SHADOW_LIMITS)}.", field="stages"
-        )

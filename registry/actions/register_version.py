@@ -71,6 +71,7 @@ def _complete(entry: RegistryEntry, version: RegisteredVersion) -> None:
     entry.signature = dict(version.signature)
     entry.preprocessing_pipeline_path = run.preprocessing_artifact_uri
     entry.trained_by = run.created_by
+    entry.registered_by = run.created_by
     entry.trained_at = run.completed_at
     if run.selection is not None:
         chosen = Candidate.objects.filter(

@@ -12,7 +12,8 @@ from e2i_site.trail.record import record
 from registry import trail_events
 from registry.actions.refresh_gates import refresh_gates
 from registry.actions.stages import refuse_if_taken
-from registry.choices import Stage
+from registry.choices import PromotionState, ReviewDecision, Stage
+from registry.governing import governing_policy
 from registry.models import Promotion, PromotionPolicy, RegistryEntry
 from registry.policies import may_request
 
@@ -44,6 +45,7 @@ def request_promotion(
         reason=reason.strip(),
         policy=_policy_for(entry, to_stage),
         artifact_digest=entry.artifact_digest,
+        previous_deciders=_deciders_before(entry),
     )
     try:
         with transaction.atomic():
@@ -73,12 +75,23 @@ def request_promotion(
     return refresh_gates(promotion=promotion)
 
 
+def _deciders_before(entry: RegistryEntry) -> list[int]:
+    """Who approved the version's last promotion that was carried out."""
+    last = entry.promotions.filter(state=PromotionState.APPLIED).order_by("-applied_at").first()
+    if last is None:
+        return []
+    counted = last.reviews.filter(
+        decision=ReviewDecision.APPROVE, void_reason="", binding_hash=last.binding_hash
+    )
+    return sorted(set(counted.values_list("reviewer_id", flat=True)))
+
+
 def _policy_for(entry: RegistryEntry, to_stage: str) -> PromotionPolicy:
-    name = entry.model.policy_name
-    policy = PromotionPolicy.objects.newest(name)
+    governing = governing_policy(entry.model)
+    policy = governing.policy
     if policy is None or policy.for_stage(to_stage) is None:
         raise InvalidInput(
-            f"Policy {name!r} has no rules for promotions to {to_stage}; an administrator must "
-            "publish some or choose another policy for the model."
+            f"Policy {governing.name!r} has no rules for promotions to {to_stage}; an "
+            "administrator must publish some or choose another policy for the model."
         )
     return policy

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from e2i_site.core.errors import Conflict, InvalidInput
+from e2i_site.core.roles import roles_of
 from e2i_site.trail.record import record
 from registry import rollouts, trail_events
 from registry.actions.apply_promotion import apply_promotion
@@ -17,7 +18,7 @@ from registry.actions.refresh_gates import refresh_gates
 from registry.choices import SERVED_STAGES, PromotionState, ReviewDecision
 from registry.gates.evaluate import binding_hash
 from registry.models import Promotion, Review
-from registry.policies import approval_rules, may_review
+from registry.policies import approval_rules, approvers, may_review
 from registry.signature import SIGNED, sign
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def review_promotion(
             reason=reason.strip(),
             revision=promotion.revision,
             binding_hash=promotion.binding_hash,
+            groups=sorted(roles_of(reviewer)),
         )
         if decision in SIGNED:
             sign(review, signer=reviewer, gates=gates, at=timezone.now())
@@ -120,8 +122,8 @@ def _count_approvals(promotion: Promotion, review: Review) -> None:
     counted = promotion.reviews.filter(
         decision=ReviewDecision.APPROVE, void_reason="", binding_hash=promotion.binding_hash
     )
-    people = set(counted.values_list("reviewer_id", flat=True))
-    if len(people) < approval_rules(promotion)["count"]:
+    people = approvers(counted.select_related("reviewer"))
+    if approval_rules(promotion).missing(people):
         return
     _decide(promotion, PromotionState.APPROVED, review)
     record(

@@ -44,13 +44,23 @@ class VersionSerializer(serializers.ModelSerializer[RegistryEntry]):
 
     class Meta:
         model = RegistryEntry
-        exclude = ("model", "trained_by")
+        exclude = ("model", "trained_by", "registered_by")
 
 
 class PolicySerializer(serializers.ModelSerializer[PromotionPolicy]):
     class Meta:
         model = PromotionPolicy
-        fields = ("id", "name", "version", "description", "notice", "stages", "published_at")
+        fields = (
+            "id",
+            "name",
+            "version",
+            "description",
+            "notice",
+            "model_patterns",
+            "stages",
+            "reason",
+            "published_at",
+        )
 
 
 class MarkSerializer(serializers.ModelSerializer[GateResult]):

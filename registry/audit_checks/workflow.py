@@ -21,7 +21,7 @@ from registry.choices import (
     StageCause,
 )
 from registry.models import Promotion, RegistryEntry, Review, StageChange
-from registry.policies import approval_rules
+from registry.policies import approval_rules, approvers, barred
 
 _ROLLBACK_MOVES = {
     (Stage.PRODUCTION, Stage.ARCHIVED),
@@ -149,24 +149,22 @@ def workflows_are_complete(context: CheckContext) -> Iterator[SubjectOutcome]:
 
 def counted_approvals(promotion: Promotion) -> list[Review]:
     """Approvals that count: for the evidence that decided, by somebody who may decide."""
+    people = barred(promotion)
     return [
         each
         for each in promotion.reviews.all()
         if each.decision == ReviewDecision.APPROVE
         and not each.void_reason
         and each.binding_hash == promotion.binding_hash
-        and each.reviewer_id not in (promotion.requester_id, promotion.entry.trained_by_id)
+        and each.reviewer_id not in people
     ]
 
 
 def _approval_problems(promotion: Promotion) -> Iterator[str]:
-    needed = int(approval_rules(promotion)["count"])
-    people = {each.reviewer_id for each in counted_approvals(promotion)}
-    if len(people) < needed:
-        yield (
-            f"It needed {needed} approvals by people other than the requester and the trainer, "
-            f"and has {len(people)}."
-        )
+    rules = approval_rules(promotion)
+    if missing := rules.missing(approvers(counted_approvals(promotion))):
+        excluded = " and ".join(sorted(set(barred(promotion).values())))
+        yield f"It lacks {rules.words(missing)}; whoever {excluded} does not count."
     if promotion.artifact_digest != promotion.entry.artifact_digest:
         yield "The version's digest is no longer the one that was approved."
 
@@ -178,7 +176,7 @@ def _gate_problems(promotion: Promotion) -> Iterator[str]:
         outcome = results.get(specification["id"])
         if outcome is None:
             yield f"Gate {specification['id']} was never evaluated."
-        elif outcome != GateOutcome.PASS:
+        elif outcome != GateOutcome.PASS and not specification.get("dry_run"):
             yield f"Gate {specification['id']} was {outcome} when it was decided."
 
 

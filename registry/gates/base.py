@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from registry.choices import GateOutcome
+from registry.gates.parameters import COMMON, Parameter, Parameters
 from registry.models import Promotion, PromotionPolicy, RegistryEntry
 
 
@@ -20,13 +22,21 @@ class GateContext:
     policy: PromotionPolicy
     specification: Mapping[str, Any]
 
+    def parameter(self, name: str) -> Any:
+        """The policy's value for one of the gate's declared parameters, or its default."""
+        found = find(str(self.specification.get("id", "")))
+        default = found.parameters[name].default if found and name in found.parameters else None
+        return self.specification.get(name, default)
+
 
 @dataclass(frozen=True)
 class Measurement:
     """What a gate found.
 
     `binding` is what an approval depends on; when it changes, approvals are void. It defaults to
-    the evidence. A gate whose evidence grows all the time binds to less.
+    the evidence. A gate whose evidence grows all the time binds to less. `measured_at` is when
+    the evidence was taken, where that was before now: evidence that is older than the policy
+    allows becomes inconclusive.
     """
 
     outcome: GateOutcome
@@ -36,6 +46,7 @@ class Measurement:
     sample_size: int | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
     binding: Mapping[str, Any] | None = None
+    measured_at: datetime | None = None
 
 
 def passed(summary: str, **details: Any) -> Measurement:
@@ -59,19 +70,29 @@ class Gate:
     gate_id: str
     title: str
     function: GateFunction
+    parameters: Parameters = field(default_factory=dict)
+
+    def parameter(self, name: str) -> Parameter | None:
+        """What a policy may say under `name`; None when the gate knows no such setting."""
+        return self.parameters.get(name) or COMMON.get(name)
 
 
 _gates: dict[str, Gate] = {}
 
 
-def gate(gate_id: str, *, title: str) -> Callable[[GateFunction], GateFunction]:
-    """Register the decorated function. It reads the database only, and is quick."""
+def gate(
+    gate_id: str, *, title: str, parameters: Parameters | None = None
+) -> Callable[[GateFunction], GateFunction]:
+    """Register the decorated function. It reads the database only, and is quick.
+
+    `parameters` says what a policy may set; anything else in its entry is refused.
+    """
 
     def decorate(function: GateFunction) -> GateFunction:
         known = _gates.get(gate_id)
         if known and known.function.__module__ != function.__module__:
             raise ValueError(f"Gate {gate_id} is already registered.")
-        _gates[gate_id] = Gate(gate_id, title, function)
+        _gates[gate_id] = Gate(gate_id, title, function, dict(parameters or {}))
         return function
 
     return decorate

@@ -6,12 +6,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from e2i_site.audit.choices import Priority
 from e2i_site.audit.models import Finding
 from registry.gates.base import GateContext, Measurement, failed, gate, inconclusive, passed
+from registry.gates.parameters import Kind, Parameter
 from training.choices import RunSource
 from training.metrics import LOWER_IS_BETTER
-
-DEFAULT_TOLERANCE = 0.005
 
 
 @gate("artifact_digest", title="Artifact digest")
@@ -116,7 +116,15 @@ def success_criteria(context: GateContext) -> Measurement:
     return passed(f"All {len(rows)} criteria are met on the test split.", **details)
 
 
-@gate("champion_comparison", title="Against the champion")
+@gate(
+    "champion_comparison",
+    title="Against the champion",
+    parameters={
+        "tolerance": Parameter(
+            Kind.NUMBER, "Largest loss against the champion", default=0.005, minimum=0
+        )
+    },
+)
 def champion_comparison(context: GateContext) -> Measurement:
     """Not worse than the version in production, on the same test rows."""
     champion = context.champion
@@ -142,7 +150,7 @@ def champion_comparison(context: GateContext) -> Measurement:
     value, reference = mine.test_metrics.get(metric), theirs.test_metrics.get(metric)
     if value is None or reference is None:
         return inconclusive(f"{metric or 'The primary metric'} is missing on one of the two.")
-    tolerance = float(context.specification.get("tolerance", DEFAULT_TOLERANCE))
+    tolerance = float(context.parameter("tolerance"))
     gain = reference - value if metric in LOWER_IS_BETTER else value - reference
     details: dict[str, Any] = {
         "measured": f"{metric} {value:.4f} ({gain:+.4f} better)",
@@ -162,10 +170,21 @@ def champion_comparison(context: GateContext) -> Measurement:
     return passed(f"{metric} {value:.4f} against {reference:.4f} of {champion}.", **details)
 
 
-@gate("open_findings", title="Open findings")
+@gate(
+    "open_findings",
+    title="Open findings",
+    parameters={
+        "blocking": Parameter(
+            Kind.TEXTS,
+            "Priorities that block",
+            default=["P0", "P1"],
+            choices=tuple(Priority.values),
+        )
+    },
+)
 def open_findings(context: GateContext) -> Measurement:
     """No urgent audit finding is open on the version."""
-    level = max(context.specification.get("blocking", ["P0", "P1"]))
+    level = max(context.parameter("blocking"))
     found = Finding.objects.open(timezone.now()).about(context.entry).at_least(level)
     rows = [
         {"id": finding.pk, "check": finding.check_id, "priority": finding.priority}

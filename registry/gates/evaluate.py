@@ -7,6 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
@@ -14,7 +15,7 @@ from django.utils import timezone
 
 from registry.choices import BADNESS, GateOutcome, Stage
 from registry.gates.base import GateContext, Measurement, find
-from registry.models import GateResult, Promotion, RegistryEntry
+from registry.models import GateResult, Promotion, PromotionPolicy, RegistryEntry
 
 logger = logging.getLogger(__name__)
 
@@ -49,12 +50,16 @@ def measure(promotion: Promotion) -> list[GateResult]:
 
 
 def worst(gates: Iterable[GateResult]) -> GateOutcome:
-    """A group of gates is as good as its worst; an empty one passes."""
-    return max((GateOutcome(gate.outcome) for gate in gates), key=BADNESS.index, default=BADNESS[0])
+    """A group of gates is as good as its worst; an empty one passes, and dry runs do not count."""
+    outcomes = (GateOutcome(gate.outcome) for gate in gates if not gate.dry_run)
+    return max(outcomes, key=BADNESS.index, default=BADNESS[0])
 
 
 def bound(promotion: Promotion, gates: Iterable[GateResult]) -> dict[str, Any]:
-    """What an approval is for: version, bytes, policy and the gates' evidence, as JSON."""
+    """What an approval is for: version, bytes, policy and the gates' evidence, as JSON.
+
+    What a dry run finds decides nothing, so no approval is for it.
+    """
     entry = promotion.entry
     return {
         "model": entry.model_id,
@@ -64,7 +69,11 @@ def bound(promotion: Promotion, gates: Iterable[GateResult]) -> dict[str, Any]:
         "policy": [promotion.policy.name, promotion.policy.version],
         "rules": promotion.policy.for_stage(promotion.to_stage),
         "champion": str(promotion.champion) if promotion.champion else None,
-        "gates": [[gate.gate_id, str(gate.outcome), gate.evidence_hash] for gate in gates],
+        "gates": [
+            [gate.gate_id, str(gate.outcome), gate.evidence_hash]
+            for gate in gates
+            if not gate.dry_run
+        ],
     }
 
 
@@ -82,7 +91,7 @@ def content_hash(value: Any) -> str:
 def _measure_one(context: GateContext, position: int) -> GateResult:
     gate_id = str(context.specification.get("id", ""))
     started = time.perf_counter()
-    measurement = _guarded(context, gate_id)
+    measurement = _fresh_enough(_guarded(context, gate_id), context)
     binding = measurement.evidence if measurement.binding is None else measurement.binding
     return GateResult(
         promotion=context.promotion,
@@ -98,6 +107,8 @@ def _measure_one(context: GateContext, position: int) -> GateResult:
         evidence_hash=content_hash({"outcome": measurement.outcome, "binding": binding}),
         seconds=time.perf_counter() - started,
         evaluated_at=timezone.now(),
+        dry_run=context.specification.get("dry_run") is True,
+        measured_at=measurement.measured_at,
     )
 
 
@@ -110,6 +121,31 @@ def _guarded(context: GateContext, gate_id: str) -> Measurement:
     except Exception as error:
         logger.exception("Gate %s failed to evaluate", gate_id)
         return Measurement(GateOutcome.ERROR, f"It could not be evaluated: {error}")
+
+
+def _fresh_enough(measurement: Measurement, context: GateContext) -> Measurement:
+    """Evidence older than the policy allows says nothing any more, whatever it said."""
+    hours = max_age_hours(context.policy, context.promotion.to_stage, context.specification)
+    if measurement.measured_at is None or hours is None:
+        return measurement
+    age = (timezone.now() - measurement.measured_at).total_seconds() / 3600
+    if age <= hours:
+        return measurement
+    return replace(
+        measurement,
+        outcome=GateOutcome.INCONCLUSIVE,
+        summary=f"Its evidence is older than the {hours:g} h that the policy allows; measure it "
+        f"again. It said: {measurement.summary}",
+    )
+
+
+def max_age_hours(
+    policy: PromotionPolicy, to_stage: str, specification: Mapping[str, Any]
+) -> float | None:
+    """How old evidence may be: the gate's own limit, else the stage's; None when not limited."""
+    rules = policy.for_stage(to_stage) or {}
+    hours = specification.get("evidence_max_age_hours", rules.get("evidence_max_age_hours"))
+    return None if hours is None else float(hours)
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:

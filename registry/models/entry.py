@@ -21,7 +21,10 @@ class RegisteredModel(models.Model):
         Experiment, null=True, blank=True, on_delete=models.PROTECT, related_name="models"
     )
     policy_name = models.CharField(
-        max_length=60, default="default", help_text="Promotion policy that governs its versions."
+        max_length=60,
+        blank=True,
+        default="",
+        help_text="Promotion policy chosen by an administrator; empty: by the model's name.",
     )
     aliases = models.JSONField(
         default=dict, help_text="{alias: version} as MLflow has them, governed or not."
@@ -109,6 +112,14 @@ class RegistryEntry(models.Model):
         on_delete=models.SET_NULL,
         related_name="+",
         help_text="Who asked for the training; may not approve.",
+    )
+    registered_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text="Who had it registered; empty for versions that came from MLflow.",
     )
     trained_at = models.DateTimeField(null=True, blank=True)
     registered_at = models.DateTimeField(null=True, blank=True)

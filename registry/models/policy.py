@@ -18,10 +18,8 @@ class PolicyQuerySet(models.QuerySet["PromotionPolicy"]):
 class PromotionPolicy(models.Model):
     """One immutable version of a policy.
 
-    `stages` maps a target stage to
-    {"gates": [{"id": …, …its limits}], "approvals": {"count": n, "roles": […]},
-     "shadow": {"hours", "requests", "error_rate", "p99_ms", "alpha", "sequential"}}
-    where "shadow" (for production only) holds the limits that a shadow window freezes.
+    `stages` maps a target stage to its rules; registry/document/schema.py says which keys there
+    are, docs/policies.md explains them. `model_patterns` are globs of the models it claims.
     """
 
     name = models.SlugField(max_length=60)
@@ -30,7 +28,12 @@ class PromotionPolicy(models.Model):
     notice = models.CharField(
         max_length=200, blank=True, help_text="Shown wherever the policy counts."
     )
+    model_patterns = models.JSONField(
+        default=list, blank=True, help_text="Glob patterns of the models it claims."
+    )
     stages = models.JSONField()
+    source = models.TextField(blank=True, help_text="The document as it was written.")
+    reason = models.TextField(blank=True, help_text="Why it was published.")
     published_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
     )

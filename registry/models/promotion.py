@@ -64,6 +64,9 @@ class Promotion(models.Model):
         related_name="+",
         help_text="The production version it was compared with.",
     )
+    previous_deciders = models.JSONField(
+        default=list, help_text="Ids of those who approved the version's previous promotion."
+    )
     gates_evaluated_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
@@ -121,6 +124,10 @@ class GateResult(models.Model):
     evidence_hash = models.CharField(max_length=64)
     seconds = models.FloatField()
     evaluated_at = models.DateTimeField()
+    dry_run = models.BooleanField(default=False, help_text="It reports and never blocks.")
+    measured_at = models.DateTimeField(
+        null=True, blank=True, help_text="When its evidence was taken, where that was earlier."
+    )
 
     class Meta:
         db_table = "ml_gate_results"
@@ -139,6 +146,11 @@ class GateResult(models.Model):
     def badness(self) -> int:
         return BADNESS.index(GateOutcome(self.outcome))
 
+    @property
+    def blocks(self) -> bool:
+        """Whether the promotion cannot go on because of it."""
+        return self.outcome != GateOutcome.PASS and not self.dry_run
+
 
 class Review(models.Model):
     """What one person said about a promotion, and on what evidence."""
@@ -151,6 +163,9 @@ class Review(models.Model):
     reason = models.TextField()
     revision = models.PositiveIntegerField()
     binding_hash = models.CharField(max_length=64)
+    groups = models.JSONField(
+        null=True, help_text="Names of the reviewer's groups at that moment; null: not recorded."
+    )
     void_reason = models.TextField(
         blank=True, help_text="Why it counts no more; empty while it counts."
     )

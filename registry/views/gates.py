@@ -87,7 +87,10 @@ def gate_views(promotion: Promotion) -> list[GateView]:
 
 def marks(promotion: Promotion) -> list[Mark]:
     """The row of marks of a promotion whose gates are prefetched."""
-    return [Mark(title(gate.gate_id), gate.outcome) for gate in promotion.gates.all()]
+    return [
+        Mark(title(gate.gate_id) + (" (dry run)" if gate.dry_run else ""), gate.outcome)
+        for gate in promotion.gates.all()
+    ]
 
 
 def gate_view(result: GateResult) -> GateView:

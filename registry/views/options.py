@@ -7,11 +7,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from e2i_site.core.decision import Decision, refuse
+from e2i_site.core.roles import roles_of
 from registry.choices import SERVED_STAGES, UNDECIDED, PromotionState, ReviewDecision, Stage
 from registry.forms import DecisionForm
 from registry.headline import counting
 from registry.models import GateResult, Promotion, Review
-from registry.policies import approval_rules, may_resubmit, may_review, may_sign, may_withdraw
+from registry.policies import (
+    approval_rules,
+    approvers,
+    may_resubmit,
+    may_review,
+    may_sign,
+    may_withdraw,
+)
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -61,7 +69,7 @@ def _decisions(
     if approve and mine:
         approve = refuse("You have approved it already.")
     yield Option(
-        ReviewDecision.APPROVE, "Approve", "a", approve, _approval_effect(promotion, reviews)
+        ReviewDecision.APPROVE, "Approve", "a", approve, _approval_effect(user, promotion, reviews)
     )
     yield Option(
         ReviewDecision.REJECT,
@@ -99,11 +107,11 @@ def _of_requester(user: User, promotion: Promotion) -> Iterable[Option]:
         )
 
 
-def _approval_effect(promotion: Promotion, reviews: Sequence[Review]) -> str:
-    needed = approval_rules(promotion)["count"]
-    given = len(counting(promotion, reviews))
-    if given + 1 < needed:
-        return f"It counts as approval {given + 1} of {needed}."
+def _approval_effect(user: User, promotion: Promotion, reviews: Sequence[Review]) -> str:
+    rules = approval_rules(promotion)
+    given = approvers(counting(promotion, reviews))
+    if missing := rules.missing({**given, user.pk: roles_of(user)}):
+        return f"It counts; then it still needs {rules.words(missing)}."
     entry, stage = promotion.entry, Stage(promotion.to_stage)
     if stage not in SERVED_STAGES:
         return f"{entry} moves to {stage} at once, and MLflow follows."

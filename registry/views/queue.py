@@ -20,6 +20,7 @@ from registry.filters import TOKENS, search_promotions
 from registry.gates.base import title
 from registry.gates.evaluate import worst
 from registry.models import Promotion
+from registry.policies import gates_not_passed
 from registry.queries import TABS, Queue
 from registry.views.gates import Mark, marks
 
@@ -62,9 +63,10 @@ class Row:
         """Why an undecided one cannot go on: its worst gate in words."""
         if self.promotion.state not in UNDECIDED:
             return ""
-        gates = sorted(self.promotion.gates.all(), key=lambda gate: -gate.badness)
-        if not gates or gates[0].badness == 0:
+        blocking = gates_not_passed(self.promotion.gates.all())
+        if not blocking:
             return ""
+        gates = sorted(blocking, key=lambda gate: -gate.badness)
         return f"{title(gates[0].gate_id)}: {gates[0].summary}"
 
 

@@ -16,6 +16,7 @@ from registry.actions.request_promotion import request_promotion
 from registry.choices import ALLOWED_PROMOTIONS
 from registry.forms import RequestForm
 from registry.gates.evaluate import champion_of, measure
+from registry.governing import governing_policy
 from registry.models import Promotion, PromotionPolicy, RegisteredModel, RegistryEntry
 from registry.policies import may_request
 from registry.views.gates import GateView, gate_view
@@ -74,13 +75,15 @@ def _form(
     request: HttpRequest, entry: RegistryEntry, form: RequestForm, stage: str, status: int = 200
 ) -> HttpResponse:
     user: User = request.user  # type: ignore[assignment]
-    policy = PromotionPolicy.objects.newest(entry.model.policy_name)
+    governing = governing_policy(entry.model)
+    policy = governing.policy
     context: dict[str, Any] = {
         "entry": entry,
         "model": entry.model,
         "form": form,
         "stage": stage,
         "policy": policy,
+        "governing": governing,
         "rules": policy.for_stage(stage) if policy else None,
         "decision": may_request(user, entry, stage),
         "moves": moves(user, entry, stage),

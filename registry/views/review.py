@@ -23,6 +23,7 @@ from registry import queries
 from registry.actions.refresh_gates import refresh_gates
 from registry.actions.review_promotion import review_promotion
 from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_promotion
+from registry.approvals import ApprovalRules
 from registry.choices import UNDECIDED, PromotionState, ReviewDecision
 from registry.comparison import Comparison, MetricRow, compare
 from registry.forms import DecisionForm
@@ -172,7 +173,7 @@ class ReviewPage:
         return counting(self.promotion, self.reviews)
 
     @property
-    def rules(self) -> dict[str, Any]:
+    def rules(self) -> ApprovalRules:
         return approval_rules(self.promotion)
 
     @property

@@ -123,7 +123,7 @@ def test_nobody_decides_on_their_own_request(entry: RegistryEntry) -> None:
 def test_who_trained_it_does_not_approve(entry: RegistryEntry, requester: User) -> None:
     trainer = UserFactory(roles=["reviewer"])
     RegistryEntry.objects.filter(pk=entry.pk).update(trained_by=trainer)
-    with pytest.raises(Refused, match="You trained this version"):
+    with pytest.raises(Refused, match="You trained the version"):
         _review(_request(entry, requester), trainer)
 
 

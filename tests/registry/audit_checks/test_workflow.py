@@ -67,18 +67,18 @@ def test_a_step_without_promotion_is_found(staged):
 def test_an_approval_that_was_taken_away_is_found(staged):
     Review.objects.update(void_reason="not any more")
     result = audit("5.3")
-    assert "It needed 1 approvals" in messages(result)
+    assert "It lacks 1 approval by" in messages(result)
     assert Finding.objects.get().priority == "P0"
 
 
 def test_an_approval_by_the_requester_does_not_count(staged):
     Review.objects.update(reviewer=staged.requester)
-    assert "has 0" in messages(audit("5.3"))
+    assert "It lacks 1 approval by a reviewer" in messages(audit("5.3"))
 
 
 def test_an_approval_of_other_evidence_does_not_count(staged):
     Review.objects.update(binding_hash="0" * 64)
-    assert "has 0" in messages(audit("5.3"))
+    assert "It lacks 1 approval by a reviewer" in messages(audit("5.3"))
 
 
 def test_a_gate_that_did_not_pass_is_found(staged):

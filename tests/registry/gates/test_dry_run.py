@@ -1,0 +1,84 @@
+"""Dry-run gates report and do not block; old evidence does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from registry.actions.refresh_gates import refresh_gates
+from registry.actions.request_promotion import request_promotion
+from registry.actions.review_promotion import review_promotion
+from registry.choices import GateOutcome, PromotionState
+from registry.gates import base
+from registry.headline import headline
+from registry.models import Promotion
+from tests.factories.people import UserFactory
+from tests.factories.registry import EntryFactory, ModelFactory, PolicyFactory
+
+pytestmark = pytest.mark.django_db
+APPROVALS = {"count": 1, "roles": ["approver"]}
+
+
+@pytest.fixture
+def measured_before() -> Iterator[None]:
+    @base.gate("measured_before", title="Measured before")
+    def measured_before(context: base.GateContext) -> base.Measurement:
+        return base.passed("Fast.", measured_at=timezone.now() - timedelta(hours=30))
+
+    yield
+    del base._gates["measured_before"]
+
+
+def asked(*gates: dict[str, object], **rules: object) -> Promotion:
+    policy = PolicyFactory(
+        stages={"staging": {"gates": list(gates), "approvals": APPROVALS, **rules}}
+    )
+    entry = EntryFactory(model=ModelFactory(policy_name=policy.name), signature={})
+    requester = UserFactory(roles=["requester"])
+    return request_promotion(entry=entry, to_stage="staging", reason="better", requester=requester)
+
+
+def test_a_failed_dry_run_is_stored_and_does_not_block() -> None:
+    promotion = asked({"id": "artifact_digest"}, {"id": "signature", "dry_run": True})
+    result = promotion.gates.get(gate_id="signature")
+    assert (result.outcome, result.dry_run, result.blocks) == (GateOutcome.FAIL, True, False)
+    assert "All 1 gates passed" in headline(promotion, list(promotion.gates.all()), []).sentence
+    review_promotion(
+        promotion=promotion,
+        reviewer=UserFactory(roles=["approver"]),
+        decision="approve",
+        reason="good",
+        revision=promotion.revision,
+    )
+    promotion.refresh_from_db()
+    assert promotion.state == PromotionState.APPLIED
+
+
+def test_what_a_dry_run_finds_voids_nothing() -> None:
+    promotion = asked({"id": "artifact_digest"}, {"id": "signature", "dry_run": True})
+    before = promotion.binding_hash
+    entry = promotion.entry
+    entry.signature = {"inputs": [1], "outputs": [1]}
+    entry.save()
+    after = refresh_gates(promotion=promotion)
+    assert after.gates.get(gate_id="signature").outcome == GateOutcome.PASS
+    assert after.binding_hash == before
+
+
+@pytest.mark.parametrize(
+    ("of_stage", "of_gate", "outcome"),
+    [(None, None, "pass"), (24, None, "inconclusive"), (24, 48, "pass"), (None, 1, "inconclusive")],
+)
+@pytest.mark.usefixtures("measured_before")
+def test_old_evidence_is_inconclusive(
+    of_stage: int | None, of_gate: int | None, outcome: str
+) -> None:
+    gate: dict[str, object] = {"id": "measured_before"}
+    if of_gate is not None:
+        gate["evidence_max_age_hours"] = of_gate
+    result = asked(gate, evidence_max_age_hours=of_stage).gates.get()
+    assert result.outcome == outcome
+    assert result.measured_at is not None
