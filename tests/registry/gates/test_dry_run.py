@@ -15,7 +15,7 @@ from registry.choices import GateOutcome, PromotionState
 from registry.gates import base
 from registry.headline import headline
 from registry.models import Promotion
-from tests.factories.people import UserFactory
+from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import EntryFactory, ModelFactory, PolicyFactory
 
 pytestmark = pytest.mark.django_db
@@ -52,6 +52,7 @@ def test_a_failed_dry_run_is_stored_and_does_not_block() -> None:
         decision="approve",
         reason="good",
         revision=promotion.revision,
+        password=PASSWORD,
     )
     promotion.refresh_from_db()
     assert promotion.state == PromotionState.APPLIED
