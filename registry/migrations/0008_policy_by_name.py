@@ -1,4 +1,4 @@
-"""What the new columns of 0006 hold for the rows that were there."""
+"""What the new columns of 0007 hold for the rows that were there."""
 
 from django.db import migrations
 
@@ -17,7 +17,7 @@ def registered_by(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0006_policy_documents")]
+    dependencies = [("registry", "0007_policy_documents")]
     operations = [
         migrations.RunPython(by_name, migrations.RunPython.noop),
         migrations.RunPython(registered_by, migrations.RunPython.noop),
