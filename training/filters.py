@@ -1,74 +1,69 @@
-"""Filters of training, shared by the pages and the API, and the words people type for them."""
+"""Filters of training, shared by the pages and the API."""
 
 from __future__ import annotations
 
-import re
-import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 
-from training import metrics
 from training.choices import ProblemType, RunRole, RunSource, RunStatus
 from training.models import Experiment, Selection, TrainingRun
-
-# A condition on a metric: test_roc_auc >= 0.8
-_CONDITION = re.compile(
-    r"^\s*(?P<name>[\w./@ -]{1,250}?)\s*(?P<op>>=|<=|>|<|=)\s*(?P<value>\S+)\s*$"
-)
-_LOOKUPS = {">=": "gte", "<=": "lte", ">": "gt", "<": "lt", "=": "exact"}
-_METRIC_NAME = re.compile(r"^[\w./@ -]{1,250}$")
+from training.search.conditions import condition, metric_range, narrow
+from training.search.grammar import Kind, SearchError, Term, parse
 
 
-@dataclass(frozen=True)
-class Condition:
-    """A limit on a metric, read from text such as "test_roc_auc >= 0.8"."""
+class SearchField(forms.CharField):
+    """A search line; its value are the terms."""
 
-    name: str
-    op: str
-    value: float
-
-    @classmethod
-    def parse(cls, text: str) -> Condition:
-        """Raises ValidationError for anything else."""
-        found = _CONDITION.match(text)
+    def clean(self, value: Any) -> tuple[Term, ...]:
+        line = super().clean(value)
         try:
-            value = float(found["value"]) if found else None
-        except ValueError:
-            value = None
-        if found is None or value is None or value != value:
-            raise ValidationError(
-                f"“{text}” is no condition; write a metric and a number, as in test_roc_auc >= 0.8."
-            )
-        return cls(found["name"], found["op"], value)
+            terms = parse(line)
+            for term in terms:
+                condition(term)
+        except SearchError as error:
+            raise ValidationError(f"At “{line[error.start : error.end]}”: {error}") from None
+        return terms
+
+
+class SearchFilter(django_filters.Filter):
+    field_class = SearchField
+
+    def filter(self, qs: QuerySet[Any], value: Sequence[Term] | None) -> QuerySet[Any]:
+        return narrow(qs, value or ())
 
 
 class ConditionsField(forms.CharField):
     """Conditions on metrics, separated by commas."""
 
-    def clean(self, value: Any) -> list[Condition]:
+    def clean(self, value: Any) -> tuple[Term, ...]:
         text = super().clean(value)
-        return [Condition.parse(part) for part in text.split(",") if part.strip()]
+        try:
+            terms = parse(text)
+            if any(term.kind != Kind.METRIC for term in terms):
+                raise SearchError("something is no comparison with a metric", 0, 0)
+            for term in terms:
+                metric_range(term)
+        except SearchError as error:
+            raise ValidationError(
+                f"“{text}” is no condition; write a metric and a number, as in "
+                f"test_roc_auc >= 0.8. {error}"
+            ) from None
+        return terms
 
 
 class ConditionsFilter(django_filters.Filter):
     field_class = ConditionsField
 
-    def filter(self, qs: QuerySet[Any], value: list[Condition] | None) -> QuerySet[Any]:
-        for number, condition in enumerate(value or ()):
-            alias = f"condition_{number}"
-            qs = qs.alias(**{alias: metrics.column(condition.name)}).filter(
-                **{f"{alias}__{_LOOKUPS[condition.op]}": condition.value}
-            )
-        return qs
+    def filter(self, qs: QuerySet[Any], value: Sequence[Term] | None) -> QuerySet[Any]:
+        return qs.filter(*map(condition, value or ()))
 
 
-class TrainingRunFilter(django_filters.FilterSet):
+class RunMenus(django_filters.FilterSet):
     """Runs by experiment, algorithm, status, source, person, metrics and text."""
 
     experiment = django_filters.CharFilter(
@@ -108,6 +103,12 @@ class TrainingRunFilter(django_filters.FilterSet):
         return queryset
 
 
+class TrainingRunFilter(RunMenus):
+    """As in the menus, and by a search line. What nobody asks for stays out, as in `narrow`."""
+
+    q = SearchFilter(label="Search line, as in metric.auc>0.9 param.lr=0.1 tag.team:churn")
+
+
 class ExperimentFilter(django_filters.FilterSet):
     """Experiments by problem type and text."""
 
@@ -140,93 +141,3 @@ class SelectionFilter(django_filters.FilterSet):
     class Meta:
         model = Selection
         fields: list[str] = []
-
-
-# Words before the colon, and the filter each one sets.
-TOKENS = ("experiment", "algorithm", "status", "source", "by")
-
-
-@dataclass(frozen=True)
-class Search:
-    """A parsed search line. `errors` are sentences about what was not understood."""
-
-    line: str
-    data: Mapping[str, str] = field(default_factory=dict)
-    errors: tuple[str, ...] = ()
-
-
-def parse_search(line: str) -> Search:
-    """Read "experiment:visits status:failed test_roc_auc>=0.8 nightly" into filter values.
-
-    Words without a colon or a comparison search names and ids. A value with blanks is quoted.
-    """
-    try:
-        words = shlex.split(line)
-    except ValueError:
-        words = line.replace('"', " ").replace("'", " ").split()
-    data: dict[str, str] = {}
-    conditions: list[str] = []
-    free: list[str] = []
-    errors: list[str] = []
-    for word in words:
-        key, colon, value = word.partition(":")
-        if re.search(r"[<>=]", word):
-            conditions.append(word)
-        elif not colon:
-            free.append(word)
-        elif key in TOKENS and value:
-            data[key] = value
-        else:
-            known = ", ".join(f"{token}:" for token in TOKENS)
-            errors.append(f"“{word}” is no filter; there are {known} and test_roc_auc>=0.8.")
-    if free:
-        data["text"] = " ".join(free)
-    if conditions:
-        data["metric"] = ",".join(conditions)
-    return Search(line, data, tuple(errors))
-
-
-def search_runs(
-    line: str, queryset: QuerySet[TrainingRun]
-) -> tuple[QuerySet[TrainingRun], tuple[str, ...]]:
-    """Runs that fit the search line; none, with the reasons, when it is not understood."""
-    search = parse_search(line)
-    filters = TrainingRunFilter(search.data, queryset=queryset)
-    errors = search.errors + tuple(
-        message for messages in filters.errors.values() for message in map(str, messages)
-    )
-    return (queryset.none() if errors else filters.qs), errors
-
-
-# Columns a table of runs can be sorted by, besides metrics.
-_SORTS: Mapping[str, str] = {
-    "started": "started_at",
-    "duration": "duration_seconds",
-    "name": "run_name",
-    "experiment": "experiment__experiment_id",
-    "algorithm": "algorithm",
-    "status": "status",
-}
-DEFAULT_SORT = "-started"
-
-
-def is_metric_name(name: str) -> bool:
-    """Whether `name` could be a metric of MLflow."""
-    return bool(_METRIC_NAME.match(name))
-
-
-def sort_runs(queryset: QuerySet[TrainingRun], sort: str) -> QuerySet[TrainingRun]:
-    """Order by a column or a metric; a leading minus means descending.
-
-    Missing values come last, but runs that wait to start count as newest. What cannot be a name
-    gives the default order.
-    """
-    name = sort.removeprefix("-")
-    if name not in _SORTS and not is_metric_name(name):
-        return sort_runs(queryset, DEFAULT_SORT)
-    expression: Any = F(_SORTS[name]) if name in _SORTS else metrics.column(name)
-    queryset = queryset.alias(sort_key=expression)
-    if not sort.startswith("-"):
-        return queryset.order_by(F("sort_key").asc(nulls_last=True), "id")
-    empty = {"nulls_first": True} if name == "started" else {"nulls_last": True}
-    return queryset.order_by(F("sort_key").desc(**empty), "-id")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.db.models import Count, F, IntegerField, Max, OuterRef, QuerySet, Subquery, Value
@@ -81,21 +81,39 @@ _LONG = (
     "feature_names",
     "error_message",
     "request",
+    "datasets",
+    "model_outputs",
 )
 
 
-def runs_for_list() -> QuerySet[TrainingRun]:
-    """Runs that people look for, with what a row shows, without what it does not."""
-    return (
-        TrainingRun.objects.for_people()
-        .select_related("experiment", "created_by", "registry_entry")
-        .defer(*_LONG, "registry_entry__signature", "registry_entry__hyperparameters")
+def runs_for_list(
+    runs: QuerySet[TrainingRun] | None = None, *, shown: Collection[str] = ()
+) -> QuerySet[TrainingRun]:
+    """`runs`, or those people look for, with what a row shows, without what it does not.
+
+    `shown` names long columns that the list does show.
+    """
+    found = TrainingRun.objects.for_people() if runs is None else runs
+    return found.select_related(
+        "experiment", "mlflow_experiment", "created_by", "registry_entry"
+    ).defer(
+        *(name for name in _LONG if name not in shown),
+        "mlflow_experiment__tags",
+        "registry_entry__signature",
+        "registry_entry__hyperparameters",
     )
 
 
 def person(run: TrainingRun) -> str:
     """Who started it: our user, else the name that MLflow has; empty when nobody is known."""
     return run.created_by.get_username() if run.created_by else run.user_name
+
+
+def experiment_name(run: TrainingRun) -> str:
+    """E2I's experiment, else MLflow's; empty when there is none."""
+    if run.experiment:
+        return run.experiment.experiment_id
+    return run.mlflow_experiment.name if run.mlflow_experiment else ""
 
 
 def experiment_summaries(

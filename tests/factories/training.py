@@ -10,6 +10,7 @@ import factory
 from django.utils import timezone
 
 from tests.factories.people import UserFactory
+from training import metrics
 from training.choices import (
     CandidateOutcome,
     DatasetKind,
@@ -25,6 +26,7 @@ from training.models import (
     Dataset,
     Experiment,
     PipelineNode,
+    RunMetric,
     Selection,
     SplitDefinition,
     Study,
@@ -84,6 +86,7 @@ class TrainingRunFactory(factory.django.DjangoModelFactory[TrainingRun]):
 
     class Meta:
         model = TrainingRun
+        skip_postgeneration_save = True
 
     experiment = factory.SubFactory(ExperimentFactory)
     dataset = factory.LazyAttribute(lambda o: o.experiment.dataset if o.experiment else None)
@@ -104,6 +107,16 @@ class TrainingRunFactory(factory.django.DjangoModelFactory[TrainingRun]):
     started_at = factory.LazyFunction(lambda: timezone.now() - timedelta(hours=2))
     completed_at = factory.LazyFunction(lambda: timezone.now() - timedelta(hours=1))
     duration_seconds = 3600.0
+
+    @factory.post_generation
+    def metric_rows(self: TrainingRun, create: bool, extracted: Any, **kwargs: Any) -> None:  # type: ignore[misc]
+        """The index of the metrics, as whoever stores metrics writes it."""
+        if create:
+            RunMetric.objects.bulk_create(
+                RunMetric(run=self, key=key, value=float(value))
+                for key, value in {**self.metrics, **metrics.values(self)}.items()
+                if value != "NaN"
+            )
 
 
 class CandidateFactory(factory.django.DjangoModelFactory[Candidate]):

@@ -1,20 +1,18 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.factories.training import ExperimentFactory, TrainingRunFactory
-from training.filters import TrainingRunFilter, parse_search, search_runs, sort_runs
+from training.filters import TrainingRunFilter
 from training.models import TrainingRun
 
 pytestmark = pytest.mark.django_db
 
 
 def found(line: str) -> list[str]:
-    runs, errors = search_runs(line, TrainingRun.objects.all())
-    assert errors == ()
-    return sorted(run.run_name for run in runs)
+    filters = TrainingRunFilter({"q": line}, queryset=TrainingRun.objects.all())
+    assert not filters.errors
+    return sorted(run.run_name for run in filters.qs)
 
 
 def test_a_search_line_combines_words_tokens_and_metrics() -> None:
@@ -55,27 +53,16 @@ def test_metrics_that_others_logged_are_found_by_their_own_names() -> None:
 )
 def test_what_is_not_understood_finds_nothing_and_says_so(line: str, said: str) -> None:
     TrainingRunFactory()
-    runs, errors = search_runs(line, TrainingRun.objects.all())
-    assert not runs
-    assert said in " ".join(errors)
+    filters = TrainingRunFilter({"q": line}, queryset=TrainingRun.objects.all())
+    assert said in str(filters.errors["q"])
 
 
-@given(st.text(max_size=60))
-def test_no_search_line_breaks_the_parser(line: str) -> None:
-    search = parse_search(line)
-    TrainingRunFilter(search.data, queryset=TrainingRun.objects.none()).form.is_valid()
+def test_conditions_on_metrics_alone_are_a_filter_too() -> None:
+    TrainingRunFactory(run_name="good", test_metrics={"roc_auc": 0.9, "recall": 0.4})
+    TrainingRunFactory(run_name="poor", test_metrics={"roc_auc": 0.6, "recall": 0.4})
+    every = TrainingRun.objects.all()
 
-
-def test_sorting_by_a_metric_puts_unmeasured_runs_last() -> None:
-    for name, auc in (("b", 0.7), ("a", 0.9), ("c", None)):
-        TrainingRunFactory(run_name=name, test_metrics={} if auc is None else {"roc_auc": auc})
-    runs = TrainingRun.objects.all()
-
-    assert [r.run_name for r in sort_runs(runs, "-test_roc_auc")] == ["a", "b", "c"]
-    assert [r.run_name for r in sort_runs(runs, "test_roc_auc")] == ["b", "a", "c"]
-
-
-def test_by_default_a_run_that_waits_to_start_comes_first() -> None:
-    TrainingRunFactory(run_name="done")
-    TrainingRunFactory(run_name="waits", started_at=None, status="scheduled")
-    assert sort_runs(TrainingRun.objects.all(), "?'drop").first().run_name == "waits"
+    found = TrainingRunFilter({"metric": "test_roc_auc>0.8, test_recall<0.5"}, queryset=every)
+    assert [run.run_name for run in found.qs] == ["good"]
+    wrong = TrainingRunFilter({"metric": "status:failed"}, queryset=every)
+    assert "is no condition" in str(wrong.errors["metric"])

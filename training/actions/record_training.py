@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
+from training import metrics
 from training.choices import TrialState
-from training.models import DataQualityReport, SplitDefinition, Study, TrainingRun, Trial
+from training.models import (
+    DataQualityReport,
+    RunMetric,
+    SplitDefinition,
+    Study,
+    TrainingRun,
+    Trial,
+)
 from training.pipeline.data import Dataset
 from training.pipeline.trainer.hpo import TrialFact, Tuning
 from training.pipeline.trainer.state import Evaluation, TrainingRequest, TrainingResult
@@ -46,7 +55,21 @@ class TrainingRecord:
             for name, value in changed.items():
                 setattr(run, name, value)
             run.save(update_fields=list(changed))
+            self._index_metrics()
         self._stored = result
+
+    def _index_metrics(self) -> None:
+        """Let the run be found by its metrics before MLflow has them and the mirror reads them."""
+        RunMetric.objects.bulk_create(
+            (
+                RunMetric(run=self._run, key=key, value=value)
+                for key, value in metrics.values(self._run).items()
+                if not math.isnan(value)
+            ),
+            update_conflicts=True,
+            unique_fields=["run", "key"],
+            update_fields=["value"],
+        )
 
     def _store_quality(self, result: TrainingResult) -> None:
         quality = result.quality

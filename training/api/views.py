@@ -27,6 +27,7 @@ from training.api.serializers import (
 from training.filters import (
     ConditionsFilter,
     ExperimentFilter,
+    SearchFilter,
     SelectionFilter,
     TrainingRunFilter,
 )
@@ -77,6 +78,7 @@ class SelectionViewSet(ReadViewSet):
 class RunFilter(TrainingRunFilter):
     """As on the page, and by MLflow's id and by time."""
 
+    q = extend_schema_field(str)(SearchFilter(label="As in metric.auc>0.9 tag.team:churn"))
     metric = extend_schema_field(str)(ConditionsFilter(label="As in test_roc_auc>=0.8"))
     mlflow_run_id = django_filters.CharFilter()
     started_after = django_filters.IsoDateTimeFilter("started_at", "gte")
@@ -86,7 +88,8 @@ class RunFilter(TrainingRunFilter):
 class TrainingRunViewSet(ReadViewSet):
     """Runs of model_trainer, and those that others logged to MLflow.
 
-    The list leaves out trials, candidates and what was deleted in MLflow; an address does not.
+    The list leaves out trials, candidates and what was deleted in MLflow, unless `q` asks for
+    them, as in role:trial or deleted:yes; an address does not.
     """
 
     queryset = TrainingRun.objects.all()
@@ -96,8 +99,7 @@ class TrainingRunViewSet(ReadViewSet):
     ordering_fields = ["id", "started_at", "duration_seconds"]
 
     def get_queryset(self) -> QuerySet[TrainingRun]:
-        found = TrainingRun.objects.for_people() if self.action == "list" else TrainingRun.objects
-        rows = found.select_related("experiment", "dataset").order_by("-id")
+        rows = TrainingRun.objects.select_related("experiment", "dataset").order_by("-id")
         if self.action == "list":
             return rows.defer("params", "metrics", "tags", "evaluation", "feature_names", "request")
         return rows.prefetch_related("nodes")

@@ -16,7 +16,7 @@ from training.choices import UNFINISHED_RUN
 from training.filters import ExperimentFilter
 from training.models import Experiment
 from training.policies import may_create_experiment
-from training.views.home import default_columns, run_table
+from training.views.run_table import default_columns, metric_names, run_table
 from training.views.starts import starting
 
 EXPERIMENTS_A_PAGE = 25
@@ -54,8 +54,7 @@ def experiment(request: HttpRequest, slug: str) -> HttpResponse:
     criteria = queries.judge_criteria(found, best)
     runs = list(queries.runs_for_list().filter(experiment=found).order_by("-pk")[: RUNS_SHOWN + 1])
     rows = [(run, metrics.values(run)) for run in runs[:RUNS_SHOWN]]
-    names = metrics.in_order(name for _, values in rows for name in values)
-    columns = default_columns(names)[:METRICS_SHOWN]
+    columns = default_columns(metric_names(runs[:RUNS_SHOWN]))[:METRICS_SHOWN]
     context: dict[str, Any] = {
         "experiment": found,
         "best": best,

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
-from django.db.models import QuerySet
+from django.db.models import Max
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.views.decorators.http import require_safe
 
 from e2i_site.core.http import csv_response
+from e2i_site.core.paging import Bounded, KeysetPage, count_up_to, ordered_page
 from e2i_site.core.partials import render_page
 from training import metrics, queries
 from training.choices import RunSource, RunStatus
-from training.filters import (
-    DEFAULT_SORT,
-    TrainingRunFilter,
-    is_metric_name,
-    search_runs,
-    sort_runs,
-)
+from training.filters import RunMenus
 from training.models import Experiment, TrainingRun
 from training.policies import may_create_experiment
+from training.search.grammar import SearchError, parse
+from training.search.listing import RunListing
+from training.search.order import DEFAULT_SORT, Order
+from training.views.run_table import (
+    CSV_COLUMNS,
+    Column,
+    chosen_columns,
+    csv_row,
+    default_columns,
+    metric_names,
+    offered_columns,
+    run_table,
+)
 
 RUNS_A_PAGE = 50
 EXPERIMENTS_SHOWN = 6
-METRICS_SHOWN = 4
-MOST_METRICS = 12
 
 
 class RunSearchForm(forms.Form):
@@ -39,13 +43,14 @@ class RunSearchForm(forms.Form):
     q = forms.CharField(
         label="Search",
         required=False,
-        max_length=500,
         widget=forms.TextInput(
             attrs={
                 "type": "search",
-                "placeholder": "experiment:… test_roc_auc>=0.8 name",
+                "placeholder": "metric.auc>0.9 param.lr=0.1 user:anna",
                 "autocomplete": "off",
+                "autocapitalize": "off",
                 "spellcheck": "false",
+                "aria-describedby": "search-help",
             }
         ),
     )
@@ -58,50 +63,77 @@ class RunSearchForm(forms.Form):
 
 
 @dataclass(frozen=True)
-class RunList:
-    """The runs that fit the URL, and what was not understood of it."""
+class Problem:
+    """What of the search line was not understood, with the text around it."""
 
-    runs: QuerySet[TrainingRun]
-    errors: tuple[str, ...]
-    sort: str
-    columns: tuple[str, ...]
+    before: str
+    marked: str
+    after: str
+    message: str
+
+    @classmethod
+    def of(cls, line: str, error: SearchError) -> Problem:
+        start, end = error.start, max(error.end, error.start + 1)
+        return cls(line[:start], line[start:end] or " ", line[end:], error.message)
+
+    def __str__(self) -> str:
+        return f"At “{self.marked.strip() or 'the end'}”: {self.message}"
+
+
+@dataclass(frozen=True)
+class RunList:
+    """The runs that fit the URL, or what was not understood of it."""
+
+    listing: RunListing
+    problem: Problem | None = None
+    errors: tuple[str, ...] = ()
+
+    @property
+    def is_wrong(self) -> bool:
+        return bool(self.problem or self.errors)
 
 
 @login_required
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Experiments with their best runs, and the runs that fit the search."""
-    found = run_list(request.GET)
-    page = Paginator(found.runs, RUNS_A_PAGE).get_page(request.GET.get("page"))
-    rows = [(run, metrics.values(run)) for run in page.object_list]
-    offered = metrics.in_order((*(name for _, values in rows for name in values), *found.columns))
-    columns = found.columns or tuple(default_columns(offered))
+    target = request.htmx.target if request.htmx else ""  # type: ignore[attr-defined]
+    if target == "news":
+        return _news(request)
+    found = run_list(request.GET, shown=("params", "tags"))
+    page = _page(found, request)
+    rows = [(run, metrics.values(run)) for run in page]
+    chosen = chosen_columns(request)
+    columns = chosen or tuple(default_columns(metric_names(page)))
     context: dict[str, Any] = {
         "form": RunSearchForm(request.GET),
+        "problem": found.problem,
         "errors": found.errors,
         "page": page,
+        "count": _count(found, page),
         **run_table(rows, columns),
-        "offered": [(name, metrics.label(name), name in columns) for name in offered],
+        "offered": [(column, column in columns) for column in offered_columns(page, columns)],
         "kept": _kept(request.GET, "columns"),
         "query": request.GET.urlencode(),
         "filtered": is_filtered(request.GET),
+        "news_query": _news_query(request, _newest()),
     }
-    if not (request.htmx and request.htmx.target == "results"):  # type: ignore[attr-defined]
+    if target != "results":
         context |= _experiments(request)
     return render_page(request, "training/home.html", context)
 
 
-def run_table(
-    rows: Sequence[tuple[TrainingRun, Mapping[str, float]]], columns: Sequence[str]
-) -> dict[str, Any]:
-    """Context of a table of runs: each with its values as (column label, value)."""
-    labels = [(name, metrics.label(name)) for name in columns]
-    return {
-        "rows": [
-            (run, [(label, values.get(name)) for name, label in labels]) for run, values in rows
-        ],
-        "columns": labels,
-    }
+def _page(found: RunList, request: HttpRequest) -> KeysetPage:
+    if found.is_wrong:
+        return KeysetPage([], None, None)
+    return ordered_page(found.listing.sections(), request, size=RUNS_A_PAGE)
+
+
+def _count(found: RunList, page: KeysetPage) -> Bounded:
+    """How many fit; without a query when the page shows all of them."""
+    if page.older is None and page.newer is None:
+        return Bounded(len(page), is_exact=True)
+    return count_up_to(found.listing.runs)
 
 
 def _experiments(request: HttpRequest) -> dict[str, Any]:
@@ -117,86 +149,67 @@ def _experiments(request: HttpRequest) -> dict[str, Any]:
 @require_safe
 def export(request: HttpRequest) -> HttpResponseBase:
     """The same runs as the page, all of them, with the same columns, as CSV."""
-    found = run_list(request.GET)
-    if found.errors:
-        return HttpResponse(" ".join(found.errors), status=400, content_type="text/plain")
-    columns = found.columns or tuple(default_columns(_names(found.runs[:RUNS_A_PAGE])))
-    rows = (_cells(request, run, columns) for run in found.runs.iterator(chunk_size=500))
-    return csv_response("training-runs", (*COLUMNS, *columns), rows)
-
-
-COLUMNS = (
-    "run",
-    "name",
-    "experiment",
-    "algorithm",
-    "framework",
-    "status",
-    "source",
-    "started by",
-    "started at",
-    "duration s",
-    "mlflow run id",
-    "written to mlflow",
-    "address",
-)
-
-
-def _cells(request: HttpRequest, run: TrainingRun, columns: Sequence[str]) -> list[object]:
-    values = metrics.values(run)
-    return [
-        run.pk,
-        run.run_name,
-        run.experiment.experiment_id if run.experiment else "",
-        run.algorithm,
-        run.framework,
-        run.get_status_display(),
-        run.get_source_display(),
-        queries.person(run),
-        run.started_at.isoformat() if run.started_at else "",
-        run.duration_seconds,
-        run.mlflow_run_id,
-        "yes" if run.mlflow_available else "no",
-        request.build_absolute_uri(run.get_absolute_url()),
-        *(values.get(name) for name in columns),
-    ]
-
-
-def run_list(query: QueryDict) -> RunList:
-    """Read search line, menus, order and columns from the URL."""
-    runs, errors = search_runs(query.get("q", "").strip()[:500], queries.runs_for_list())
-    menus = TrainingRunFilter(query, queryset=runs)
-    errors += tuple(message for found in menus.errors.values() for message in map(str, found))
-    sort = query.get("sort") or DEFAULT_SORT
-    return RunList(
-        runs=runs.none() if errors else sort_runs(menus.qs, sort),
-        errors=errors,
-        sort=sort,
-        columns=_columns(query),
+    chosen = chosen_columns(request)
+    found = run_list(request.GET, shown=[f"{column.kind}s" for column in chosen])
+    if found.is_wrong:
+        said = " ".join(map(str, (*([found.problem] if found.problem else []), *found.errors)))
+        return HttpResponse(said, status=400, content_type="text/plain; charset=utf-8")
+    columns = chosen or tuple(default_columns(metric_names(_page(found, request))))
+    return csv_response(
+        "training-runs",
+        (*CSV_COLUMNS, *map(_heading, columns)),
+        (csv_row(request, run, columns) for run in found.listing.every()),
     )
 
 
-def _columns(query: QueryDict) -> tuple[str, ...]:
-    """Metric columns asked for, as ?columns=a&columns=b or ?columns=a,b."""
-    wanted = [name for part in query.getlist("columns") for name in part.split(",")]
-    known = dict.fromkeys(name for name in wanted if is_metric_name(name))
-    return tuple(known)[:MOST_METRICS]
+def _heading(column: Column) -> str:
+    return column.name if column.is_metric else column.token
 
 
-def default_columns(offered: Sequence[str]) -> list[str]:
-    """The best-known metrics of the test split, else the best-known ones there are."""
-    test = [name for name in offered if metrics.split_name(name)[0] == "test"]
-    others = [name for name in offered if not metrics.split_name(name)[0]]
-    return [*test, *others][:METRICS_SHOWN]
+def run_list(query: QueryDict, shown: list[str] | tuple[str, ...] = ()) -> RunList:
+    """Read search line, menus and order from the URL. `shown`: long columns that are needed."""
+    base = queries.runs_for_list(TrainingRun.objects.all(), shown=shown)
+    menus = RunMenus(query, queryset=base)
+    errors = tuple(message for found in menus.errors.values() for message in map(str, found))
+    order = Order.parse(query.get("sort") or DEFAULT_SORT)
+    line = query.get("q", "")
+    try:
+        listing = RunListing(base if errors else menus.qs, parse(line), order)
+        _ = listing.runs
+    except SearchError as error:
+        nothing = RunListing(base.none(), (), order)
+        return RunList(nothing, Problem.of(line, error), errors)
+    return RunList(listing, None, errors)
 
 
-def _names(runs: Iterable[TrainingRun]) -> list[str]:
-    return metrics.in_order(name for run in runs for name in metrics.values(run))
+def _newest() -> int:
+    return TrainingRun.objects.aggregate(newest=Max("pk"))["newest"] or 0
+
+
+def _news(request: HttpRequest) -> HttpResponse:
+    """How many fitting runs came in since the page was made; its rows do not jump."""
+    seen = request.GET.get("seen", "")
+    number = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 19 else 0
+    found = run_list(request.GET)
+    fresh = TrainingRun.objects.none() if found.is_wrong else found.listing.runs
+    context = {
+        "news": count_up_to(fresh.filter(pk__gt=number), 999) if number else None,
+        "news_query": _news_query(request, number),
+    }
+    return render_page(request, "training/home.html", context, partials=("news",))
+
+
+def _news_query(request: HttpRequest, seen: int) -> str:
+    query = request.GET.copy()
+    for name in ("before", "after"):
+        query.pop(name, None)
+    query["seen"] = str(seen)
+    return query.urlencode()
 
 
 def _kept(query: QueryDict, *without: str) -> list[tuple[str, str]]:
     """The rest of the query, for hidden fields of a form that sets `without`."""
-    left_out = {*without, "page"}
+    left_out = {*without, "before", "after", "seen"}
     return [
         (name, value)
         for name in query
@@ -208,5 +221,5 @@ def _kept(query: QueryDict, *without: str) -> list[tuple[str, str]]:
 
 def is_filtered(query: QueryDict) -> bool:
     """Whether anything in the URL hides rows."""
-    names = {"q", *TrainingRunFilter.base_filters}
+    names = {"q", *RunMenus.base_filters}
     return any(query.get(name) for name in names)

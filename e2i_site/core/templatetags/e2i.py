@@ -248,6 +248,7 @@ def pagination(context: Context, page: Any, noun: str = "") -> dict[str, Any]:
         "newer": link(after=page.newer) if page.newer is not None else "",
         "older": link(before=page.older) if page.older is not None else "",
         "first": link() if page.newer is not None else "",
+        "first_label": page.first,
         "noun": noun,
     }
 

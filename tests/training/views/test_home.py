@@ -10,7 +10,6 @@ import pytest
 from django.test import Client
 
 from tests.factories.training import ExperimentFactory, TrainingRunFactory
-from training.models import TrainingRun
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "results"}
@@ -61,20 +60,22 @@ def test_what_is_not_understood_is_said(viewer: Client) -> None:
 def test_columns_can_be_chosen(viewer: Client) -> None:
     TrainingRunFactory(test_metrics={"roc_auc": 0.71, "recall": 0.4})
     page = viewer.get("/training/?columns=test_recall&columns=test_roc_auc")
-    assert [name for name, _ in page.context["columns"]] == ["test_recall", "test_roc_auc"]
+    assert [column.name for column in page.context["columns"]] == ["test_recall", "test_roc_auc"]
 
 
 def test_runs_of_others_show_their_own_metrics(viewer: Client) -> None:
     TrainingRunFactory(experiment=None, source="mlflow", test_metrics={}, metrics={"val_auc": 0.7})
     page = viewer.get("/training/")
-    assert [name for name, _ in page.context["columns"]] == ["val_auc"]
+    assert [column.name for column in page.context["columns"]] == ["val_auc"]
     assert "logged by others" in page.content.decode()
 
 
 def test_trials_and_deleted_runs_stay_out(viewer: Client) -> None:
     TrainingRunFactory(run_name="trial", role="trial")
     TrainingRunFactory(run_name="gone", deleted_in_mlflow=True)
-    assert viewer.get("/training/").context["page"].paginator.count == 0
+    assert shown(viewer.get("/training/")) == []
+    assert shown(viewer.get("/training/?q=role:trial")) == ["trial"]
+    assert shown(viewer.get("/training/?q=deleted:yes")) == ["gone"]
 
 
 def test_htmx_gets_the_results_alone(viewer: Client) -> None:
@@ -136,6 +137,60 @@ def test_csv_of_a_wrong_filter_is_refused(viewer: Client) -> None:
 
 def test_pages_keep_the_query(viewer: Client) -> None:
     TrainingRunFactory.create_batch(51, experiment=ExperimentFactory())
-    page = viewer.get("/training/", {"sort": "name"}).content.decode()
-    assert "?sort=name&amp;page=2" in page
-    assert TrainingRun.objects.count() == 51
+    first = viewer.get("/training/", {"sort": "name"})
+    last = shown(first)[-1]
+    assert f"?sort=name&amp;before={last}%2C" in first.content.decode()
+    assert str(first.context["count"]) == "51"
+
+    second = viewer.get(f"/training/?sort=name&before={last},{first.context['rows'][-1][0].pk}")
+    assert len(shown(second)) == 1
+    assert not set(shown(second)) & set(shown(first))
+    assert "First</a>" in second.content.decode()
+
+
+def test_what_is_not_understood_is_marked_in_the_line(viewer: Client) -> None:
+    page = viewer.get("/training/", {"q": 'status:lost "<b>" auc>0.9'}).content.decode()
+    assert "<mark>status:lost</mark> &quot;&lt;b&gt;&quot; auc&gt;0.9" in page
+    assert "there are scheduled, running" in page
+    assert 'value="status:lost &quot;&lt;b&gt;&quot; auc&gt;0.9"' in page
+
+
+def test_chosen_columns_are_remembered_until_others_are_chosen(viewer: Client) -> None:
+    TrainingRunFactory(params={"lr": "0.1"}, tags={"team": "churn"})
+
+    def columns(query: str) -> list[str]:
+        return [each.token for each in viewer.get(f"/training/{query}").context["columns"]]
+
+    assert columns("?columns=param.lr,tag.team") == ["param.lr", "tag.team"]
+    assert columns("") == ["param.lr", "tag.team"]
+    assert columns("?columns=") == columns("")
+    assert "param.lr" not in columns("")
+
+
+def test_parameters_and_tags_are_columns_too(viewer: Client) -> None:
+    TrainingRunFactory(params={"lr": "0.1"}, tags={"team": "churn"}, metrics={"gain": "NaN"})
+    page = viewer.get("/training/?columns=param.lr,tag.team,gain&sort=-param.lr").content.decode()
+    for text in ("0.1", "churn", "NaN"):
+        assert f'<span title="{text}">{text}</span>' in page
+
+
+def test_new_runs_are_counted_not_inserted(viewer: Client) -> None:
+    old = TrainingRunFactory()
+    TrainingRunFactory(status="failed")
+    TrainingRunFactory()
+    HTTP = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "news"}
+    part = viewer.get("/training/", {"seen": old.pk, "q": "status:finished"}, **HTTP)
+    assert "1 new run<" in part.content.decode()
+    assert "<table" not in part.content.decode()
+    assert "new run" not in viewer.get("/training/", {"seen": "x"}, **HTTP).content.decode()
+
+
+def test_csv_holds_all_rows_in_the_order_of_the_page(viewer: Client) -> None:
+    experiment = ExperimentFactory()
+    for number in range(60):
+        TrainingRunFactory(
+            experiment=experiment, run_name=f"r{number:02}", test_metrics={"auc": number / 100}
+        )
+    answer = viewer.get("/training/runs/export/?sort=-metric.test_auc&q=metric.test_auc>=0.05")
+    rows = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))
+    assert [row["name"] for row in rows] == [f"r{number:02}" for number in range(59, 4, -1)]

@@ -1,0 +1,146 @@
+"""Runs that fit a search, in an order, a page at a time.
+
+How a page stays quick among a million runs. There are two ways to it, each the worst at some time:
+
+- *walk*: go through the index of the order, keep the runs that fit, and stop at a full page. Quick
+  when many fit; when few do, it walks through everything.
+- *gather*: find all runs that fit by whatever index the rarest condition has, and sort them. Quick
+  when few fit.
+
+A database guesses which is better, and of the contents of JSON it cannot know. So we look: the
+first few hundred entries of the walk tell what share fits. When a page is not full by then, that
+share says how far a second walk has to go; if that is too far, few fit, and they are gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
+
+from e2i_site.core.paging import Position, Section
+from training.models import RunMetric, TrainingRun
+from training.search.conditions import condition, metric_range, narrow
+from training.search.grammar import Kind, Term
+from training.search.order import INDEXED, Order
+
+FIRST_WALK = 500
+LONGEST_WALK = 20_000
+KEY = "sort_key"
+
+
+@dataclass(frozen=True)
+class RunSection(Section):
+    """A section whose index can be walked: `index` holds all entries in it, also of others.
+
+    `index_key` and `index_run` are the names of key and run there.
+    """
+
+    index: QuerySet[Any] | None = None
+    index_key: str = ""
+    index_run: str = "pk"
+
+    def take(self, count: int, position: Position | None = None) -> list[Any]:
+        """As in Section; up to three queries, the module says why."""
+        if self.index is None:
+            return super().take(count, position)
+        found = self._walk(FIRST_WALK, count, position)
+        if found and not found[0].walk_goes_on:
+            return found
+        if len(found) < count and (bound := self._bound(count, len(found))) <= LONGEST_WALK:
+            found = self._walk(bound, count, position)
+        return found if len(found) == count else self._collect(count, position)
+
+    @staticmethod
+    def _bound(count: int, found: int) -> int:
+        """Twice as many entries as the share found so far asks for."""
+        return 2 * FIRST_WALK * count // found if found else LONGEST_WALK + 1
+
+    def _walk(self, bound: int, count: int, position: Position | None) -> list[Any]:
+        """Those that fit among the next `bound` entries, and whether there are more entries."""
+        assert self.index is not None
+        ahead = self.index.filter(self.beyond(position, key=self.index_key, pk=self.index_run))
+        fields = [*([self.index_key] if self.index_key else []), self.index_run]
+        order = [f"-{name}" if self.descending else name for name in fields]
+        near = ahead.order_by(*order).values(self.index_run)[:bound]
+        rows = self.ordered().annotate(walk_goes_on=Exists(ahead[bound : bound + 1]))
+        return list(rows.filter(pk__in=near)[:count])
+
+    def _collect(self, count: int, position: Position | None) -> list[Any]:
+        # An expression that no index holds: the database must not walk after all.
+        key = Coalesce(F(self.key), F(self.key)) if self.key else Coalesce(F("pk"), F("pk"))
+        rows = self.rows.filter(self.beyond(position, key=self.key))
+        return list(rows.order_by(*self.order(key))[:count])
+
+
+@dataclass(frozen=True)
+class RunListing:
+    """Runs of `base` that fit all `terms`, in an order."""
+
+    base: QuerySet[TrainingRun]
+    terms: Sequence[Term]
+    order: Order
+
+    @property
+    def runs(self) -> QuerySet[TrainingRun]:
+        """All that fit, in no order; SearchError for a term that means nothing."""
+        return narrow(self.base, self.terms)
+
+    def sections(self) -> list[Section]:
+        """Runs with a value to order by, and those without it, which come last.
+
+        A run that waits to start counts as the newest.
+        """
+        if self.order.kind == Kind.METRIC:
+            return self._by_metric()
+        keyed = self.runs.annotate(**{KEY: self.order.expression})
+        there = self._section(keyed.filter(**{f"{KEY}__isnull": False}))
+        missing = self._section(keyed.filter(**{f"{KEY}__isnull": True}), key="")
+        if (column := INDEXED.get(self.order.name)) and self.order.kind == Kind.ATTRIBUTE:
+            index = TrainingRun.objects.filter(
+                *map(condition, self._about_order()), **{f"{column}__isnull": False}
+            )
+            there = replace(there, index=index, index_key=column)
+        if self.order.name == "started" and self.order.descending:
+            return [missing, there]
+        return [there, missing]
+
+    def every(self, chunk: int = 500) -> Iterator[TrainingRun]:
+        """All runs in order, with a few at a time in memory."""
+        for section in self.sections():
+            yield from section.ordered().iterator(chunk_size=chunk)
+
+    def _by_metric(self) -> list[Section]:
+        own = self._about_order()
+        others = [term for term in self.terms if term not in own]
+        runs = narrow(self.base, others)
+        index = RunMetric.objects.filter(*map(metric_range, own), key=self.order.name)
+        there = self._section(
+            runs.alias(
+                ordering=FilteredRelation(
+                    "metric_rows", condition=Q(metric_rows__key=self.order.name)
+                )
+            )
+            .annotate(**{KEY: F("ordering__value")})
+            .filter(*(metric_range(term, KEY) for term in own), **{f"{KEY}__isnull": False})
+        )
+        there = replace(there, index=index, index_key="value", index_run="run_id")
+        if own:  # Who has no such metric fits no condition on it.
+            return [there]
+        has_it = RunMetric.objects.filter(run=OuterRef("pk"), key=self.order.name)
+        missing = self._section(runs.filter(~Exists(has_it)), key="")
+        return [there, replace(missing, index=TrainingRun.objects.all())]
+
+    def _about_order(self) -> list[Term]:
+        """The terms about what orders the list: they narrow the walk itself."""
+        return [
+            term
+            for term in self.terms
+            if (term.kind, term.name) == (self.order.kind, self.order.name)
+        ]
+
+    def _section(self, rows: QuerySet[TrainingRun], key: str = KEY) -> RunSection:
+        return RunSection(rows, key, self.order.descending, self.order.read)
