@@ -59,6 +59,7 @@ beat_schedule = {
     "free and wake jobs": {"task": "jobs.sweep", "schedule": timedelta(seconds=5)},
     "delete old jobs": {"task": "jobs.prune", "schedule": timedelta(hours=1)},
     "mirror MLflow": _every("mlflow.sync", timedelta(seconds=30)),
+    "look after MLflow's webhook": _every("mlflow.webhook", timedelta(minutes=1)),
     "settle trainings": _every("training.settle", timedelta(seconds=30)),
     "watch deployments": _every("deployments.watch", timedelta(seconds=15)),
     "refresh promotions": _every("registry.refresh_promotions", timedelta(seconds=30)),

@@ -46,6 +46,14 @@ GATEWAY_URL = env.url(
     "E2I_GATEWAY_URL", f"http://127.0.0.1:{GATEWAY_PORT}", schemes=("http", "https")
 )
 SITE_URL = env.url("E2I_SITE_URL", f"http://127.0.0.1:{WEB_PORT}", schemes=("http", "https"))
+# MLflow's webhooks come to this address, signed with this secret.
+MLFLOW_WEBHOOKS = env.flag("E2I_MLFLOW_WEBHOOKS", default=True)
+MLFLOW_WEBHOOK_URL = env.url(
+    "E2I_MLFLOW_WEBHOOK_URL", f"{SITE_URL.rstrip('/')}/webhooks/mlflow", schemes=("http", "https")
+)
+MLFLOW_WEBHOOK_SECRET = env.text("E2I_MLFLOW_WEBHOOK_SECRET") or _local_secret(
+    "mlflow-webhook-secret"
+)
 # Content-addressed model files, and what waits to be written to MLflow.
 ARTIFACT_STORE = DATA_DIR / "artifacts"
 MLFLOW_JOURNAL_DIR = DATA_DIR / "mlflow-journal"

@@ -10,6 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from e2i_site import health, views
 from e2i_site.accounts.api import HasRole
+from e2i_site.activity.views.inbox import receive
 
 handler400 = "e2i_site.core.problems.bad_request"
 handler404 = "e2i_site.core.problems.not_found"
@@ -33,6 +34,7 @@ urlpatterns = [
     path("api/v1/", include("e2i_site.api_urls")),
     path("api/schema/", schema, name="schema"),
     path("api/docs/", login_required(api_docs), name="api_docs"),
+    path("webhooks/mlflow", receive, name="mlflow_webhook"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),

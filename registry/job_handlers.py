@@ -20,6 +20,17 @@ def carry_stage(job: JobContext) -> dict[str, Any]:
         raise Wait(f"Waits for MLflow: {error}", seconds=10) from error
 
 
+@handler("mlflow.apply_webhook")
+def apply_webhook(job: JobContext) -> dict[str, Any]:
+    """Read again the model that a webhook spoke of."""
+    from registry.actions.apply_webhook import apply_webhook
+
+    try:
+        return apply_webhook(job.payload["model"])
+    except Unreachable as error:
+        raise Wait(f"Waits for MLflow: {error}", seconds=10) from error
+
+
 @handler("registry.fingerprint", lease=120)
 def fingerprint(job: JobContext) -> dict[str, Any]:
     """Compute the digest of a version's files, then evaluate its open promotions again."""

@@ -50,7 +50,14 @@ def start_server(folder: Path, port: int | None = None) -> tuple[subprocess.Pope
         "--backend-store-uri", f"sqlite:///{folder / 'mlflow.sqlite3'}",
         "--artifacts-destination", str(folder / "artifacts"),
     ]  # fmt: skip
-    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = {
+        **os.environ,
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # Webhooks may come to this machine, and soon after they are registered.
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_CACHE_TTL": "1",
+    }
     environment.pop("MLFLOW_TRACKING_URI", None)
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(

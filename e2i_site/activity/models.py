@@ -1,4 +1,4 @@
-"""What others changed in MLflow."""
+"""What others changed in MLflow, and what its webhooks told."""
 
 from __future__ import annotations
 
@@ -64,3 +64,66 @@ class MlflowEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label}: {self.get_kind_display()} {self.key}".rstrip()
+
+
+class WebhookDelivery(models.Model):
+    """The inbox: one verified delivery. Its id is MLflow's, so that a repeated one is known."""
+
+    delivery_id = models.CharField(max_length=64, primary_key=True)
+    entity = models.CharField(max_length=40)
+    action = models.CharField(max_length=20)
+    model_name = models.CharField(max_length=256, blank=True)
+    data = models.JSONField(default=dict)
+    sent_at = models.DateTimeField(help_text="When it happened, by MLflow's clock.")
+    received_at = models.DateTimeField()
+    applied_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        db_table = "ml_mlflow_deliveries"
+        ordering = ["-received_at"]
+        verbose_name_plural = "webhook deliveries"
+        indexes = [
+            models.Index(
+                fields=["model_name"],
+                condition=Q(applied_at=None),
+                name="mlflow_delivery_unapplied",
+            ),
+            models.Index(fields=["received_at"], name="mlflow_delivery_by_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.entity}.{self.action} {self.model_name}"
+
+
+class WebhookState(models.Model):
+    """One row: is the webhook registered, does it arrive, and what stands in its way."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    url = models.CharField(max_length=500, blank=True)
+    webhook_id = models.CharField(max_length=64, blank=True, help_text="MLflow's; empty: none.")
+    secret_mark = models.CharField(
+        max_length=64, blank=True, help_text="Tells whether the secret changed; not the secret."
+    )
+    problem = models.TextField(blank=True, help_text="Why it is not registered or does not work.")
+    checked_at = models.DateTimeField(null=True, blank=True)
+    tested_at = models.DateTimeField(null=True, blank=True)
+    test_passed = models.BooleanField(null=True)
+    test_detail = models.TextField(blank=True)
+    verified = models.PositiveBigIntegerField(default=0)
+    repeated = models.PositiveBigIntegerField(default=0)
+    rejected = models.PositiveBigIntegerField(default=0)
+    verified_at = models.DateTimeField(null=True, blank=True)
+    rejected_at = models.DateTimeField(null=True, blank=True)
+    rejected_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        db_table = "ml_mlflow_webhook"
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="mlflow_one_webhook")]
+
+    def __str__(self) -> str:
+        return self.url or "no webhook"
+
+    @property
+    def works(self) -> bool:
+        """Registered, and the last test arrived."""
+        return bool(self.webhook_id and not self.problem and self.test_passed)

@@ -124,6 +124,10 @@ def _environment() -> dict[str, str]:
         "MALLOC_ARENA_MAX": "2",
         # What an installation does is nobody else's business.
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        # So that the MLflow started here may tell the site of changes, over http on this machine.
+        "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
+        "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
+        "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY": preflight.fernet_key(settings.DATA_DIR),
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONUNBUFFERED": "1",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import os
+import secrets
 import socket
 from pathlib import Path
 from typing import IO
@@ -56,3 +58,13 @@ def lock_data_dir(folder: Path) -> IO[str]:
     handle.write(str(os.getpid()))
     handle.flush()
     return handle
+
+
+def fernet_key(folder: Path) -> str:
+    """The key by which our own MLflow encrypts the secrets of webhooks; kept, so that they last."""
+    path = folder / "mlflow-webhook-key"
+    if not path.exists():
+        path.touch(mode=0o600)
+        key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        path.write_text(key, encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()

@@ -1,0 +1,50 @@
+"""Reading again what MLflow's webhooks spoke of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.utils import timezone
+
+from e2i_site.activity.choices import EventSource
+from e2i_site.activity.models import WebhookDelivery
+from e2i_site.mlflow_connector import NotFound
+from registry.changes import RegistryChanges, Told
+from registry.mirror import mirror_model
+
+
+def apply_webhook(model_name: str) -> dict[str, Any]:
+    """Mirror a model if a delivery about it waits; deliveries that came together are one reading.
+
+    Raises:
+        Unreachable, Rejected: nothing was changed; the deliveries wait.
+    """
+    waiting = list(WebhookDelivery.objects.filter(model_name=model_name, applied_at=None))
+    if not waiting:
+        return {"deliveries": 0}
+    changes = RegistryChanges(EventSource.WEBHOOK, _told(waiting))
+    try:
+        mirror_model(model_name, changes)
+        found = True
+    except NotFound:
+        found = False
+    applied = WebhookDelivery.objects.filter(pk__in=[each.pk for each in waiting])
+    applied.filter(applied_at=None).update(applied_at=timezone.now())
+    return {"deliveries": len(waiting), "found": found}
+
+
+def _told(deliveries: Iterable[WebhookDelivery]) -> Told:
+    """When which alias or tag got which value."""
+    at = {}
+    for each in deliveries:
+        name, data = each.model_name, each.data
+        gone = each.action == "deleted"
+        if each.entity == "model_version_alias":
+            at[name, str(data.get("alias")), None if gone else str(data.get("version"))] = (
+                each.sent_at
+            )
+        elif each.entity == "model_version_tag":
+            value = None if gone else str(data.get("value", ""))
+            at[f"{name}/{data.get('version')}", str(data.get("key")), value] = each.sent_at
+    return Told(at)
