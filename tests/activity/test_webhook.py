@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -183,6 +184,30 @@ def test_what_stands_in_the_way_is_named(others: Others, settings: Any) -> None:
     assert "E2I_MLFLOW_WEBHOOKS" in look_after_webhook(others.connector).problem
 
 
+def _arrived(deliveries: Any) -> None:
+    end = time.monotonic() + 10
+    while not deliveries.exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def test_a_delivery_that_comes_after_the_sync_tells_when_it_was(door: Any, others: Others) -> None:
+    name = others.model(versions=2)
+    mirror_model(name)
+    others.connector.set_alias(name, "team", 2)
+    mirror_model(name)
+    assert MlflowEvent.objects.get().happened_at is None
+    moment = timezone.now().isoformat()
+    data = {"name": name, "alias": "team", "version": "2"}
+    content = {"entity": "model_version_alias", "action": "created", "timestamp": moment}
+    body = json.dumps({**content, "data": data}).encode()
+    assert door(signed(body), body) == 202
+    run(Job.objects.get(kind="mlflow.apply_webhook").pk)
+    event = MlflowEvent.objects.get()
+    assert event.happened_at
+    assert event.happened_at.isoformat() == moment
+
+
 def test_a_moved_alias_arrives_with_its_time(hooked: Any, others: Others) -> None:
     name = others.model(versions=2)
     others.connector.set_alias(name, "team", 1)
@@ -190,10 +215,9 @@ def test_a_moved_alias_arrives_with_its_time(hooked: Any, others: Others) -> Non
     time.sleep(1.1)  # MLflow keeps its list of webhooks for a second.
     others.connector.set_alias(name, "team", 2)
     others.connector.set_version_tag(name, 1, "checked", "yes")
-    end = time.monotonic() + 10
     waiting = WebhookDelivery.objects.filter(model_name=name, applied_at=None)
-    while time.monotonic() < end and waiting.count() < 2:
-        time.sleep(0.02)
+    _arrived(waiting.filter(data__alias="team", data__version="2"))
+    _arrived(waiting.filter(entity="model_version_tag"))
     for job in Job.objects.filter(kind="mlflow.apply_webhook", state=JobState.QUEUED):
         run(job.pk)
         job.refresh_from_db()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from e2i_site.run import preflight
 from tests.mlflow_process import answers, stop_group
 from tests.services import free_port
 
@@ -187,3 +189,10 @@ def _child(pid: int, name: str) -> int:
         if name in Path(f"/proc/{child}/cmdline").read_text():
             return child
     raise AssertionError(f"no {name} under {pid}")
+
+
+def test_our_own_mlflow_may_send_webhooks_and_keeps_its_key(tmp_path: Path) -> None:
+    key = preflight.fernet_key(tmp_path)
+    assert preflight.fernet_key(tmp_path) == key
+    assert (tmp_path / "mlflow-webhook-key").stat().st_mode & 0o077 == 0
+    assert len(base64.urlsafe_b64decode(key)) == 32
