@@ -18,6 +18,7 @@ class DeploymentStatus(models.TextChoices):
     RETIRED = "retired", "Retired"
     ROLLED_BACK = "rolled_back", "Rolled back"
     FAILED = "failed", "Failed"
+    STOPPED = "stopped", "Stopped in an emergency"
 
 
 LIVE = (DeploymentStatus.DEPLOYING, DeploymentStatus.ACTIVE, DeploymentStatus.DRAINING)

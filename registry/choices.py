@@ -68,3 +68,4 @@ class StageCause(models.TextChoices):
     SUCCESSOR = "successor", "Archived for its successor"
     ROLLBACK = "rollback", "Rollback"
     DEPRECATION = "deprecation", "Deprecation"
+    EMERGENCY = "emergency", "Emergency stop"

@@ -56,6 +56,20 @@ def refresh_promotions(job: JobContext) -> dict[str, Any]:
     return {"promotions": undecided.count()}
 
 
+@handler("registry.audit_break_glass")
+def audit_break_glass(job: JobContext) -> dict[str, Any]:
+    """Open or close the finding of a break-glass now."""
+    from e2i_site.audit import runner
+    from e2i_site.audit.models import AuditRun
+    from registry.audit_checks.break_glass import CHECK_ID
+
+    run = AuditRun.objects.filter(job_id=job.id).first() or runner.prepare(
+        check_id=CHECK_ID, started_by=job.actor, job_id=job.id
+    )
+    runner.execute(run, job.progress)
+    return {"audit_run": run.pk, **run.counts}
+
+
 @handler("mlflow.sync", lease=120)
 def sync_mlflow(job: JobContext) -> dict[str, Any]:
     """Mirror MLflow; payload {"full": true} reads every run again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from registry.models import Promotion, RegistryEntry
 
@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 Begin = Callable[[Promotion], None]
-Left = Callable[[RegistryEntry, str, "User | None", str], None]
+
+
+class Left(Protocol):
+    """Ends the serving of `entry` in `stage`; `stopped` in an emergency, with nothing after it."""
+
+    def __call__(
+        self, entry: RegistryEntry, stage: str, actor: User | None, reason: str, *, stopped: bool
+    ) -> None: ...
+
 
 _begin: Begin | None = None
 _left: list[Left] = []
@@ -34,7 +42,9 @@ def begin(promotion: Promotion) -> None:
     _begin(promotion)
 
 
-def left(entry: RegistryEntry, stage: str, actor: User | None, reason: str) -> None:
-    """Tell that `entry` is no longer in `stage`."""
+def left(
+    entry: RegistryEntry, stage: str, actor: User | None, reason: str, *, stopped: bool = False
+) -> None:
+    """Tell that `entry` is no longer in `stage`; `stopped` by an emergency stop."""
     for function in _left:
-        function(entry, stage, actor, reason)
+        function(entry, stage, actor, reason, stopped=stopped)

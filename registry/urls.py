@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path
 
-from registry.views import models, policies, queue, requests, review, versions
+from registry.views import emergency, models, policies, queue, requests, review, versions
 
 app_name = "registry"
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
         versions.version,
         name="version",
     ),
+    path("models/<path:name>/versions/<int:number>/stop/", emergency.stop, name="emergency_stop"),
     path("models/<path:name>/compare/", versions.compare_two, name="compare"),
     path("models/<path:name>/", models.model, name="model"),
     path("promotions/", queue.promotions, name="promotions"),
@@ -22,6 +23,8 @@ urlpatterns = [
     path("promotions/new/", requests.new, name="request"),
     path("promotions/<int:pk>/", review.promotion, name="promotion"),
     path("promotions/<int:pk>/refresh/", review.refresh, name="promotion_refresh"),
+    path("promotions/<int:pk>/break-glass/", emergency.past_gates, name="break_glass"),
+    path("promotions/<int:pk>/break-glass/judge/", emergency.judge, name="judge_break_glass"),
     path("policies/", policies.policies, name="policies"),
     path("policies/<slug:name>/<int:version>/", policies.policy, name="policy"),
 ]

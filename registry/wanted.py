@@ -6,6 +6,7 @@ from registry.choices import ALIASED_STAGES, PromotionState
 from registry.models import Promotion, RegistryEntry, StageChange
 
 STAGE_TAG = "e2i.stage"
+PAST_GATES_TAG = "e2i.past_gates"
 PROMOTION_TAG = "e2i.promotion_id"
 
 
@@ -30,6 +31,8 @@ def wanted_tags(entry: RegistryEntry) -> dict[str, str]:
     if not entry.stage_changes.exclude(from_stage="").exists():
         return {}
     tags = {STAGE_TAG: entry.stage}
+    if entry.past_gates:
+        tags[PAST_GATES_TAG] = "true"
     last = (
         Promotion.objects.filter(entry=entry, state=PromotionState.APPLIED)
         .order_by("-applied_at")

@@ -70,7 +70,9 @@ def shadow_limits(promotion: Promotion) -> ShadowLimits:
 
 
 def _approver(promotion: Promotion) -> User:
-    """Whose approval started it; the requester where no review is recorded."""
+    """Whose approval started it, or who let it past its gates; else the requester."""
+    if promotion.past_gates:
+        return promotion.break_glass.actor
     approvals = promotion.reviews.filter(decision=ReviewDecision.APPROVE, void_reason="")
     last = approvals.select_related("reviewer").order_by("-pk").first()
     return last.reviewer if last else promotion.requester

@@ -31,8 +31,14 @@ def retire_deployment(*, deployment: Deployment, actor: User | None, reason: str
     return _retire(deployment, actor, reason.strip())
 
 
-def left_stage(entry: RegistryEntry, stage: str, actor: User | None, reason: str) -> None:
-    """Stop what served `entry` in `stage`, inside the transaction that moved it away."""
+def left_stage(
+    entry: RegistryEntry, stage: str, actor: User | None, reason: str, *, stopped: bool = False
+) -> None:
+    """Stop what served `entry` in `stage`, inside the transaction that moved it away.
+
+    `stopped` in an emergency: the gateway goes on saying so at its endpoint.
+    """
+    status = DeploymentStatus.STOPPED if stopped else DeploymentStatus.RETIRED
     serving = Deployment.objects.select_for_update(of=("self",)).filter(
         entry=entry, status=DeploymentStatus.ACTIVE
     )
@@ -40,15 +46,21 @@ def left_stage(entry: RegistryEntry, stage: str, actor: User | None, reason: str
         if deployment.is_shadow == (stage == Stage.SHADOW):
             if deployment.is_shadow:
                 close_window(deployment=deployment, actor=actor, reason=reason)
-            _retire(deployment, actor, reason)
+            _retire(deployment, actor, reason, status)
 
 
-def _retire(deployment: Deployment, actor: User | None, reason: str) -> Deployment:
-    old, deployment.status = deployment.status, DeploymentStatus.RETIRED
+def _retire(
+    deployment: Deployment,
+    actor: User | None,
+    reason: str,
+    status: DeploymentStatus = DeploymentStatus.RETIRED,
+) -> Deployment:
+    old, deployment.status = deployment.status, status
+    deployment.status_reason = reason if status == DeploymentStatus.STOPPED else ""
     deployment.deactivated_at = deployment.deactivated_at or timezone.now()
-    deployment.save(update_fields=["status", "deactivated_at"])
+    deployment.save(update_fields=["status", "status_reason", "deactivated_at"])
     record(
-        trail_events.RETIRED,
+        trail_events.STOPPED if status == DeploymentStatus.STOPPED else trail_events.RETIRED,
         actor=actor,
         subject=deployment,
         old={"status": old},

@@ -10,6 +10,7 @@ from deployments.models import Deployment, ShadowWindow
 class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
     model = serializers.CharField(source="entry.model_id", read_only=True)
     version = serializers.IntegerField(source="entry.model_version", read_only=True)
+    past_gates = serializers.BooleanField(source="entry.past_gates", read_only=True)
     deployed_by = serializers.CharField(
         source="deployed_by.username", read_only=True, allow_null=True
     )

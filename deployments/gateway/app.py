@@ -74,7 +74,7 @@ class _Handlers:
         endpoint = self._endpoint(request)
         wanted = endpoint.wants(ACTIVE)
         if wanted is None:
-            raise NotServing(f"No version is active at {endpoint.name!r}.")
+            raise NotServing(endpoint.why_silent())
         if endpoint.active is None or endpoint.active.target != wanted:
             reason = self.gateway.table.failure(wanted) or "It is being loaded."
             raise NotServing(f"Deployment {wanted.deployment} is not ready. {reason}")

@@ -10,9 +10,9 @@ from typing import Any, ParamSpec, TypeVar
 from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
-from deployments.choices import DeploymentStatus, Environment, WindowState
+from deployments.choices import LIVE, DeploymentStatus, Environment, WindowState
 from deployments.gateway.measure import MinuteCounts
-from deployments.gateway.routes import ACTIVE, SHADOW, STANDBY, Target
+from deployments.gateway.routes import ACTIVE, SHADOW, STANDBY, STOPPED, Target
 from deployments.gateway.runtime import Gateway
 from deployments.models import Deployment, GatewayInstance, TrafficMinute
 from deployments.shadow.histogram import Histogram
@@ -54,8 +54,9 @@ class DatabaseRoutes:
     @_own_connection
     def read(self) -> list[Target]:
         deployments = (
-            Deployment.objects.live()
-            .filter(environment=Environment.PRODUCTION)
+            Deployment.objects.filter(
+                status__in=(*LIVE, DeploymentStatus.STOPPED), environment=Environment.PRODUCTION
+            )
             .select_related("entry", "shadow_window")
             .order_by("pk")
         )
@@ -71,10 +72,13 @@ def _target(deployment: Deployment) -> Target:
         version=deployment.entry.model_version,
         digest=deployment.artifact_digest,
         slow_ms=_slow_limit(deployment),
+        was_shadow=deployment.is_shadow,
     )
 
 
 def _role(deployment: Deployment) -> str:
+    if deployment.status == DeploymentStatus.STOPPED:
+        return STOPPED
     if deployment.status != DeploymentStatus.ACTIVE:
         return STANDBY
     return SHADOW if deployment.is_shadow else ACTIVE

@@ -28,6 +28,7 @@ class Target:
     version: int
     digest: str
     slow_ms: float | None = None
+    was_shadow: bool = False
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -39,7 +40,8 @@ class Target:
 
 
 # Roles of a target: it answers callers, it gets copies, or it is only reachable for checks.
-ACTIVE, SHADOW, STANDBY = "active", "shadow", "standby"
+# A stopped one is named and never loaded.
+ACTIVE, SHADOW, STANDBY, STOPPED = "active", "shadow", "standby", "stopped"
 
 
 class RouteProvider(Protocol):
@@ -72,6 +74,17 @@ class Endpoint:
             if served and served.target.deployment == deployment:
                 return served
         return self.others.get(deployment)
+
+    def why_silent(self) -> str:
+        """Why no version answers, for callers."""
+        stopped = [each for each in self.wanted if each.role == STOPPED and not each.was_shadow]
+        if not stopped:
+            return f"No version is active at {self.name!r}."
+        last = max(stopped, key=lambda each: each.deployment)
+        return (
+            f"{last.model} version {last.version} was stopped in an emergency, and no version has "
+            f"taken its place at {self.name!r}."
+        )
 
     def wants(self, role: str) -> Target | None:
         return next((each for each in self.wanted if each.role == role), None)
@@ -112,11 +125,12 @@ class RouteTable:
             self.problem = f"The routes could not be read: {type(error).__name__}."
             return
         self._switch(targets)
-        missing = [each for each in targets if self._host.get(each.digest) is None]
+        needed = [each for each in targets if each.role != STOPPED]
+        missing = [each for each in needed if self._host.get(each.digest) is None]
         for target in missing:
             self._load(target)
             self._switch(targets)
-        self._host.retain({each.digest for each in targets})
+        self._host.retain({each.digest for each in needed})
         self.problem = ""
         self.refreshed_at = time.monotonic()
 

@@ -153,7 +153,7 @@ class Gateway:
 
     async def _not_serving(self, endpoint: Endpoint, body: bytes, content_type: str) -> NotServing:
         if endpoint.shadow is None:
-            return NotServing(f"No version is active at {endpoint.name!r}.")
+            return NotServing(endpoint.why_silent())
         signature = endpoint.shadow.model.signature
         await asyncio.to_thread(parse, body, content_type, signature)
         return NotServing(

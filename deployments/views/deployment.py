@@ -192,6 +192,8 @@ def headline(
         return "bad", "The roll-out failed; what served before serves on.", found.status_reason
     if status == DeploymentStatus.ROLLED_BACK:
         return "warn", "It was rolled back.", found.rollback_reason
+    if status == DeploymentStatus.STOPPED:
+        return "bad", "It was stopped in an emergency and answers nothing.", found.status_reason
     if status == DeploymentStatus.RETIRED:
         return "quiet", "It is retired and answers nothing.", ""
     if status == DeploymentStatus.DRAINING:

@@ -31,7 +31,7 @@ class Stop:
 
 
 def ladder(deployment: Deployment) -> list[Stop]:
-    """The steps of this deployment. One that failed or was rolled back left the way at its end."""
+    """The steps of this deployment. One that ended badly left the way there."""
     way = _SHADOW_WAY if deployment.is_shadow else _WAY
     labels = {DeploymentStatus.ACTIVE: "Shadowing" if deployment.is_shadow else "Active"}
     status = DeploymentStatus(deployment.status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from e2i_site.audit import registry
 from e2i_site.audit.choices import FindingStatus, Priority
 from e2i_site.core.decision import ALLOWED, Decision, refuse
 from e2i_site.core.roles import Role, has_role
@@ -37,6 +38,9 @@ def may_waive(user: AbstractBaseUser | AnonymousUser, finding: Finding, now: dat
         return refuse("The finding is resolved.")
     if finding.status_at(now) == FindingStatus.WAIVED:
         return refuse("The finding is waived already; revoke that waiver first.")
+    check = registry.find(finding.check_id)
+    if check is not None and not check.waivable:
+        return refuse("A finding of this check cannot be waived; do what its remediation says.")
     if finding.priority == Priority.P0 and not has_role(user, Role.ADMINISTRATOR):
         return refuse("Waiving a P0 finding needs the role administrator.")
     return _auditor(user, "Waiving a finding")

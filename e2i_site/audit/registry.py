@@ -71,6 +71,7 @@ class Check:
     remediation: str
     priority: Priority
     function: CheckFunction
+    waivable: bool = True
 
     @property
     def sort_key(self) -> tuple[int, int, str]:
@@ -126,12 +127,19 @@ _checks: dict[str, Check] = {}
 
 
 def check(
-    id: str, *, phase: int, title: str, remediation: str, priority: Priority
+    id: str,
+    *,
+    phase: int,
+    title: str,
+    remediation: str,
+    priority: Priority,
+    waivable: bool = True,
 ) -> Callable[[CheckFunction], CheckFunction]:
     """Register a check function, a generator of outcomes.
 
     `id` is stable: the plan's item ("2.4"), with a letter from b on for further checks of the
-    same item ("2.4b"). Raises ValueError for a malformed or taken id or a phase that differs.
+    same item ("2.4b"). Nobody may waive findings of one that is not `waivable`.
+    Raises ValueError for a malformed or taken id or a phase that differs.
     """
     match = _ID.fullmatch(id)
     if not match or int(match["phase"]) != phase:
@@ -142,7 +150,9 @@ def check(
         if known and known.function is not function:
             raise ValueError(f"Check {id} is already registered as {known.title!r}.")
         item = f"{match['phase']}.{match['item']}"
-        _checks[id] = Check(id, phase, item, title, remediation, Priority(priority), function)
+        _checks[id] = Check(
+            id, phase, item, title, remediation, Priority(priority), function, waivable
+        )
         return function
 
     return register

@@ -75,6 +75,8 @@ _LOOKS: dict[str, Look] = {
     "deploying": Look("info", "loader-2"),
     "active": Look("good", "activity"),
     "draining": Look("warn", "hourglass", "Kept warm"),
+    "stopped": Look("bad", "player-stop"),
+    "past_gates": Look("bad", "shield-x", "Past its gates"),
     "retired": Look("quiet", "archive"),
     "rolled_back": Look("warn", "arrow-back-up"),
     "closed": Look("quiet", "lock"),

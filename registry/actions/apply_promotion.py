@@ -33,7 +33,8 @@ def apply_promotion(*, promotion: Promotion, actor: User | None) -> Promotion:
         .select_related("model", "experiment", "training_run__dataset")
         .get(pk=promotion.entry_id)
     )
-    changed = changes_since_approval(promotion, entry)
+    # Break-glass answers for the evidence as it is; for the files there is no way past.
+    changed = [] if promotion.past_gates else changes_since_approval(promotion, entry)
     done = Promotion.objects.filter(pk=promotion.pk, state=PromotionState.APPROVED).update(
         state=PromotionState.APPLIED, state_reason="", applied_at=timezone.now()
     )

@@ -109,6 +109,7 @@ class PromotionRowSerializer(serializers.ModelSerializer[Promotion]):
             "revision",
             "binding_hash",
             "gates",
+            "past_gates",
             "gates_evaluated_at",
             "created_at",
             "decided_at",

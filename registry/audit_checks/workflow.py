@@ -14,6 +14,7 @@ from e2i_site.trail.models import TrailEntry
 from registry import trail_events
 from registry.choices import (
     ALLOWED_PROMOTIONS,
+    SERVED_STAGES,
     GateOutcome,
     PromotionState,
     ReviewDecision,
@@ -79,6 +80,8 @@ def _illegal(change: StageChange) -> str:
         StageCause.SUCCESSOR: (change.from_stage, change.to_stage)
         == (Stage.PRODUCTION, Stage.ARCHIVED),
         StageCause.ROLLBACK: (change.from_stage, change.to_stage) in _ROLLBACK_MOVES,
+        StageCause.EMERGENCY: change.from_stage in SERVED_STAGES
+        and change.to_stage == Stage.ARCHIVED,
         StageCause.DEPRECATION: change.to_stage == Stage.DEPRECATED,
     }
     if not legal.get(StageCause(change.cause), False):
@@ -130,7 +133,8 @@ def _trail_problems(
 def workflows_are_complete(context: CheckContext) -> Iterator[SubjectOutcome]:
     """Approvals by enough other people on the evidence that decided, gates passed, trail whole."""
     promotions = (
-        Promotion.objects.filter(state=PromotionState.APPLIED)
+        # One past its gates has neither approvals nor passed gates; 4.3b reports it.
+        Promotion.objects.filter(state=PromotionState.APPLIED, past_gates=False)
         .select_related("entry", "policy", "requester")
         .prefetch_related("gates", "reviews")
     )

@@ -1,11 +1,14 @@
 """Tables of the registry room."""
 
+from registry.models.break_glass import BreakGlass, BreakGlassReview
 from registry.models.entry import RegisteredModel, RegistryEntry, StageChange
 from registry.models.policy import PromotionPolicy
 from registry.models.promotion import GateResult, Promotion, Review
 from registry.models.sync import SyncState
 
 __all__ = [
+    "BreakGlass",
+    "BreakGlassReview",
     "GateResult",
     "Promotion",
     "PromotionPolicy",

@@ -105,6 +105,9 @@ class RegistryEntry(models.Model):
     description = models.TextField(blank=True)
     tags = models.JSONField(default=dict, help_text="As MLflow has them.")
     deleted_in_mlflow = models.BooleanField(default=False)
+    past_gates = models.BooleanField(
+        default=False, help_text="A promotion of it went past its gates. For ever."
+    )
     trained_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,

@@ -67,6 +67,9 @@ class Promotion(models.Model):
     previous_deciders = models.JSONField(
         default=list, help_text="Ids of those who approved the version's previous promotion."
     )
+    past_gates = models.BooleanField(
+        default=False, help_text="Break-glass: it went past its gates. For ever."
+    )
     gates_evaluated_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
