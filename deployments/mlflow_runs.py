@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from deployments.models import Deployment
 from e2i_site.jobs.enqueue import enqueue
 from e2i_site.jobs.handlers import Wait
 from e2i_site.jobs.runner import JobContext
-from e2i_site.mlflow_connector import Unreachable, experiment_name, get_connector
+from e2i_site.mlflow_connector import Unreachable, get_connector
+from registry.carry_record import deployer_experiment
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -38,7 +38,7 @@ def log_run(job: JobContext) -> dict[str, Any]:
     connector = get_connector()
     if not connector.has_journal(journal_id):
         with connector.start_run(
-            _experiment(deployment),
+            deployer_experiment(deployment.entry),
             run_name=f"{event}_{deployment.deployment_name}",
             tags=_tags(deployment, event),
             journal_id=journal_id,
@@ -52,15 +52,6 @@ def log_run(job: JobContext) -> dict[str, Any]:
     except Unreachable as error:
         raise Wait(f"Waits for MLflow: {error}", seconds=10) from error
     return {"mlflow_run_id": result.run_id, "problems": list(result.problems)}
-
-
-def _experiment(deployment: Deployment) -> str:
-    experiment = deployment.entry.experiment
-    if experiment:
-        return experiment_name("model_deployer", experiment.experiment_id)
-    # A model that somebody else made belongs to no experiment here; its name stands for one.
-    name = re.sub(r"[^a-z0-9_-]+", "-", deployment.entry.model_id.lower()).strip("-_")
-    return experiment_name("model_deployer", name.removeprefix("e2i_") or "unnamed")
 
 
 def _tags(deployment: Deployment, event: str) -> dict[str, Any]:

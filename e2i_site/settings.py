@@ -57,6 +57,11 @@ MLFLOW_WEBHOOK_SECRET = env.text("E2I_MLFLOW_WEBHOOK_SECRET") or _local_secret(
 # Content-addressed model files, and what waits to be written to MLflow.
 ARTIFACT_STORE = DATA_DIR / "artifacts"
 MLFLOW_JOURNAL_DIR = DATA_DIR / "mlflow-journal"
+# The guard in front of MLflow: whether `mlflow_server` starts it, the token by which it knows
+# E2I, and the file from which it knows what is governed.
+GUARD = env.flag("E2I_GUARD", default=True)
+GUARD_TOKEN = env.text("E2I_GUARD_TOKEN") or _local_secret("guard-token")
+GUARD_LIST = Path(env.text("E2I_GUARD_LIST", str(DATA_DIR / "guard" / "governed.json")))
 
 INSTALLED_APPS = [
     "unfold",

@@ -15,6 +15,7 @@ from e2i_site.activity.models import MlflowEvent
 from e2i_site.jobs.models import Job
 from e2i_site.mlflow_connector import types
 from e2i_site.mlflow_connector.delivery import JOURNAL_TAG
+from registry.mlflow_note import without_note
 from registry.models import RegisteredModel, RegistryEntry
 from registry.wanted import PROMOTION_TAG, STAGE_TAG, wanted_aliases, wanted_tags
 
@@ -84,11 +85,12 @@ class RegistryChanges:
             return
         noticing, dated = self._noticing(), self._noticing(found.updated_at)
         tags = list(noticing.entries(subject, TAGS, row.tags, found.tags))
+        before, after = row.description, found.description
+        if without_note(before) == without_note(after) and _carried(row.model_id, model_seen):
+            before = after
         self._save(
             [
-                *dated.text(
-                    EventKind.DESCRIPTION_CHANGED, subject, row.description, found.description
-                ),
+                *dated.text(EventKind.DESCRIPTION_CHANGED, subject, before, after),
                 *_without_carried_tags(tags, row, model_seen),
             ]
         )

@@ -11,9 +11,11 @@ from e2i_site.mlflow_connector import Unreachable
 
 @handler("registry.carry_stage", ordered=True)
 def carry_stage(job: JobContext) -> dict[str, Any]:
-    """Make MLflow's aliases and tags of one model equal to what the database says."""
+    """Make MLflow agree with what the database says of one model."""
     from registry.carry import carry
+    from registry.governed import publish
 
+    publish()
     try:
         return carry(job.payload["model"])
     except Unreachable as error:
@@ -29,6 +31,14 @@ def apply_webhook(job: JobContext) -> dict[str, Any]:
         return apply_webhook(job.payload["model"])
     except Unreachable as error:
         raise Wait(f"Waits for MLflow: {error}", seconds=10) from error
+
+
+@handler("registry.publish_governed")
+def publish_governed(job: JobContext) -> dict[str, Any]:
+    """Tell the guard in front of MLflow what is governed."""
+    from registry.governed import publish
+
+    return {"changed": publish()}
 
 
 @handler("registry.fingerprint", lease=120)

@@ -13,6 +13,7 @@ PROMOTION_SUPERSEDED = register("registry.promotion.superseded", "Promotion supe
 PROMOTION_APPLIED = register("registry.promotion.applied", "Promotion applied")
 PROMOTION_FAILED = register("registry.promotion.failed", "Promotion failed")
 IDENTITY_NOT_PROVEN = register("registry.promotion.identity_not_proven", "Signature refused")
+PROMOTION_CARRIED = register("registry.promotion.carried", "Promotion carried to MLflow")
 APPROVALS_VOIDED = register("registry.promotion.approvals_voided", "Approvals voided")
 BREAK_GLASS = register("registry.promotion.break_glass", "Break-glass: past its gates")
 BREAK_GLASS_REVIEWED = register("registry.promotion.break_glass_reviewed", "Break-glass judged")

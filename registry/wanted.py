@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from registry.choices import ALIASED_STAGES, PromotionState
-from registry.models import Promotion, RegistryEntry, StageChange
+from registry.choices import ALIASED_STAGES, PromotionState, Stage
+from registry.models import Promotion, RegisteredModel, RegistryEntry, StageChange
 
 STAGE_TAG = "e2i.stage"
 PAST_GATES_TAG = "e2i.past_gates"
 PROMOTION_TAG = "e2i.promotion_id"
+# Where the team uses this alias, it follows the version in production; the tag remembers that.
+CHAMPION = "champion"
+CHAMPION_TAG = "e2i.champion"
 
 
 def wanted_aliases(model_name: str) -> dict[str, str | None]:
@@ -23,7 +26,12 @@ def wanted_aliases(model_name: str) -> dict[str, str | None]:
     # Staging may hold several versions; the alias shows the newest.
     entries = RegistryEntry.objects.filter(model__name=model_name, stage__in=used)
     present = {entry.stage: str(entry.model_version) for entry in entries.order_by("model_version")}
-    return {stage: present.get(stage) for stage in sorted(used)}
+    wanted = {stage: present.get(stage) for stage in sorted(used)}
+    if Stage.PRODUCTION in used:
+        model = RegisteredModel.objects.get(name=model_name)
+        if CHAMPION in model.aliases or CHAMPION_TAG in model.tags:
+            wanted[CHAMPION] = present.get(Stage.PRODUCTION)
+    return wanted
 
 
 def wanted_tags(entry: RegistryEntry) -> dict[str, str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from tests.services import free_port
 
 START_SECONDS = 90
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def shared_server(run_dir: Path) -> str:
@@ -39,13 +40,19 @@ def clean_up(run_dir: Path) -> None:
     shutil.rmtree(run_dir, ignore_errors=True)
 
 
-def start_server(folder: Path, port: int | None = None) -> tuple[subprocess.Popen[bytes], str]:
-    """Start `mlflow server` with its store in `folder` and wait until it answers."""
+def start_server(
+    folder: Path, port: int | None = None, *, guard: dict[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], str]:
+    """Start `mlflow server` with its store in `folder` and wait until it answers.
+
+    `guard`: variables of the guard, to start it behind that, as `make run` does.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
+    program = ["-m", "mlflow", "server"] if guard is None else ["manage.py", "mlflow_server"]
     command = [
-        sys.executable, "-m", "mlflow", "server", "-w", "1",
+        sys.executable, *program, "-w", "1",
         "--host", "127.0.0.1", "--port", str(port),
         "--backend-store-uri", f"sqlite:///{folder / 'mlflow.sqlite3'}",
         "--artifacts-destination", str(folder / "artifacts"),
@@ -57,11 +64,17 @@ def start_server(folder: Path, port: int | None = None) -> tuple[subprocess.Pope
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
         "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
         "MLFLOW_WEBHOOK_CACHE_TTL": "1",
+        **(guard or {}),
     }
     environment.pop("MLFLOW_TRACKING_URI", None)
     with (folder / "server.log").open("ab") as log:
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=environment, start_new_session=True
+            command,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+            cwd=ROOT,
         )
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:

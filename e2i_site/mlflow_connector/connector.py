@@ -14,6 +14,7 @@ from e2i_site.core.errors import InvalidInput
 from e2i_site.mlflow_connector import delivery, journal, params
 from e2i_site.mlflow_connector.breaker import Breaker, BreakerStore, MemoryStore
 from e2i_site.mlflow_connector.errors import Conflict, Unreachable
+from e2i_site.mlflow_connector.guard.middleware import HEADER
 from e2i_site.mlflow_connector.journal import PendingJournal, ReplayResult
 from e2i_site.mlflow_connector.tracking import RunContext, TrackedRun, new_journal_id, now_ms
 from e2i_site.mlflow_connector.transport import RetryPolicy, Transport
@@ -29,6 +30,7 @@ class MLflowConnector(Writes):
         url: address of the MLflow server.
         journal_dir: where runs are kept until MLflow has them.
         timeout: seconds for one request.
+        guard_token: tells the guard in front of MLflow that a call is E2I's.
     """
 
     def __init__(
@@ -39,9 +41,16 @@ class MLflowConnector(Writes):
         store: BreakerStore | None = None,
         timeout: float = 30.0,
         policy: RetryPolicy | None = None,
+        guard_token: str = "",
     ) -> None:
         self.journal_dir = Path(journal_dir)
-        self.transport = Transport(url, breaker=Breaker(store), timeout=timeout, policy=policy)
+        self.transport = Transport(
+            url,
+            breaker=Breaker(store),
+            timeout=timeout,
+            policy=policy,
+            headers={HEADER: guard_token} if guard_token else {},
+        )
 
     def start_run(
         self,
@@ -164,7 +173,7 @@ def get_connector() -> MLflowConnector:
             url.rstrip("/"),
             folder,
         ):
-            _shared = MLflowConnector(url, folder, store=_store)
+            _shared = MLflowConnector(url, folder, store=_store, guard_token=settings.GUARD_TOKEN)
         return _shared
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -87,11 +87,13 @@ class Transport:
         breaker: Breaker,
         timeout: float = 30.0,
         policy: RetryPolicy | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.breaker = breaker
         self._timeout = httpx.Timeout(timeout, connect=min(timeout, 10.0))
         self._policy = policy or RetryPolicy()
+        self._headers = dict(headers or {})
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
         self._pid = 0
@@ -236,7 +238,7 @@ class Transport:
             timeout=self._timeout,
             verify=_tls(),
             auth=_auth(),
-            headers={**_bearer(), "User-Agent": "e2i"},
+            headers={**_bearer(), "User-Agent": "e2i", **self._headers},
             limits=httpx.Limits(max_connections=32, max_keepalive_connections=8),
         )
 

@@ -64,6 +64,7 @@ def request_promotion(
         },
         reason=promotion.reason,
     )
+    enqueue("registry.publish_governed", key="registry.publish_governed")
     if not entry.artifact_digest:
         enqueue(
             "registry.fingerprint",

@@ -114,6 +114,7 @@ class PromotionRowSerializer(serializers.ModelSerializer[Promotion]):
             "created_at",
             "decided_at",
             "applied_at",
+            "carried_at",
         )
 
 

@@ -74,6 +74,9 @@ class Promotion(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
     applied_at = models.DateTimeField(null=True, blank=True)
+    carried_at = models.DateTimeField(
+        null=True, blank=True, help_text="When MLflow had its aliases, tags, text and record."
+    )
 
     objects = PromotionQuerySet.as_manager()
 

@@ -52,7 +52,7 @@ _DONE = {
 
 
 _JOB_TITLES = {
-    "registry.carry_stage": "Aliases and tags in MLflow",
+    "registry.carry_stage": "Aliases, tags, description and record in MLflow",
     "registry.fingerprint": "Digest of the model's files",
 }
 

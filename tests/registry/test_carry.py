@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import uuid
 from pathlib import Path
 from typing import Any
@@ -9,17 +11,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from django.utils import timezone
 from sklearn.linear_model import LogisticRegression
 
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.jobs.runner import run
 from e2i_site.mlflow_connector import get_connector, models
+from e2i_site.trail.models import TrailEntry
 from registry.actions.fingerprint_version import fingerprint_version
 from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
 from registry.carry import carry
 from registry.choices import Stage
-from registry.models import RegisteredModel, RegistryEntry
+from registry.models import Promotion, RegisteredModel, RegistryEntry
 from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 
@@ -93,6 +97,121 @@ def test_a_stage_is_carried_and_repeating_it_changes_nothing(registered: Registr
     assert version.tags["e2i.promotion_id"] == str(promotion.pk)
     assert RegisteredModel.objects.get(name=name).aliases == {"staging": "1"}
     assert carry(name) == {"aliases": {}, "tags": {}}
+
+
+def approved(entry: RegistryEntry) -> Promotion:
+    """A promotion to staging, approved and in effect here; MLflow does not know yet."""
+    columns = [{"name": name, "type": "double"} for name in ("age", "income")]
+    RegistryEntry.objects.filter(pk=entry.pk).update(
+        artifact_digest="ab" * 32, signature={"inputs": columns, "outputs": [{"type": "double"}]}
+    )
+    entry.refresh_from_db()
+    promotion = request_promotion(
+        entry=entry, to_stage="staging", reason="first", requester=UserFactory(roles=["requester"])
+    )
+    review_promotion(
+        promotion=promotion,
+        reviewer=UserFactory(roles=["reviewer"]),
+        decision="approve",
+        reason="The gates are convincing.",
+        password=PASSWORD,
+        revision=promotion.revision,
+    )
+    promotion.refresh_from_db()
+    assert promotion.state == "applied"
+    return promotion
+
+
+def carried_record(promotion: Promotion) -> tuple[TrailEntry, bytes]:
+    """What the trail says of the record, and the record as MLflow has it."""
+    entry = TrailEntry.objects.get(event="registry.promotion.carried", subject_id=str(promotion.pk))
+    told = entry.new
+    content = get_connector().read_artifact(f"runs:/{told['mlflow_run_id']}/{told['artifact']}")
+    return entry, content
+
+
+def test_the_record_is_kept_at_the_run_that_made_the_version(registered: RegistryEntry) -> None:
+    run_id = get_connector().get_model_version(registered.model_id, 1).run_id
+    RegistryEntry.objects.filter(pk=registered.pk).update(mlflow_run_id=run_id)
+    registered.refresh_from_db()
+    promotion = approved(registered)
+    carry(registered.model_id)
+    promotion.refresh_from_db()
+    entry, content = carried_record(promotion)
+    assert promotion.carried_at is not None
+    assert entry.new["mlflow_run_id"] == run_id
+    assert hashlib.sha256(content).hexdigest() == entry.new["sha256"]
+    record = json.loads(content)
+    assert (record["model"], record["version"]) == (registered.model_id, 1)
+    assert record["request"]["binding_hash"] == promotion.binding_hash
+    assert record["request"]["artifact_digest"] == "ab" * 32
+    assert [gate["gate_id"] for gate in record["gates"]] == ["artifact_digest", "signature"]
+    assert all(gate["evidence_hash"] for gate in record["gates"])
+    (review,) = record["reviews"]
+    assert (review["decision"], review["reason"]) == ("approve", "The gates are convincing.")
+    carry(registered.model_id)
+    assert TrailEntry.objects.filter(event="registry.promotion.carried").count() == 1
+
+
+def test_a_version_without_a_run_has_its_record_beside_the_deployers_runs(
+    registered: RegistryEntry,
+) -> None:
+    promotion = approved(registered)
+    assert not registered.mlflow_run_id
+    carry(registered.model_id)
+    entry, content = carried_record(promotion)
+    assert json.loads(content)["request"]["id"] == promotion.pk
+    run = get_connector().get_run(entry.new["mlflow_run_id"])
+    assert run.tags["promotion_id"] == str(promotion.pk)
+    # A worker that was killed before it noted so does not make a second run.
+    Promotion.objects.filter(pk=promotion.pk).update(carried_at=None)
+    carry(registered.model_id)
+    again = TrailEntry.objects.filter(event="registry.promotion.carried").order_by("-id")[0]
+    assert again.new["mlflow_run_id"] == run.run_id
+
+
+def test_the_description_gets_a_paragraph_and_keeps_what_people_wrote(
+    registered: RegistryEntry,
+) -> None:
+    connector, name = get_connector(), registered.model_id
+    connector.update_version_description(name, 1, "Trained on the spring data.")
+    promotion = approved(registered)
+    carry(name)
+    first = connector.get_model_version(name, 1).description
+    assert first.startswith("Trained on the spring data.\n\n<!-- e2i -->")
+    assert f"[promotion {promotion.pk}]" in first
+    assert "staging since" in first
+    connector.update_version_description(name, 1, f"Better.\n{first}\nAsk Ada.")
+    RegistryEntry.objects.filter(pk=registered.pk).update(stage=Stage.ARCHIVED)
+    registered.stage_changes.create(
+        from_stage="staging", to_stage="archived", cause="rollback", at=timezone.now()
+    )
+    assert carry(name)["descriptions"] == [1]
+    second = connector.get_model_version(name, 1).description
+    assert second.startswith("Better.\nTrained on the spring data.")
+    assert second.endswith("Ask Ada.")
+    assert "archived since" in second
+    assert second.count("<!-- e2i -->") == 1
+    assert RegistryEntry.objects.get(pk=registered.pk).description == second
+
+
+def test_the_champion_follows_production_where_the_team_uses_it(registered: RegistryEntry) -> None:
+    connector, name = get_connector(), registered.model_id
+
+    def move(from_stage: str, to_stage: str) -> None:
+        RegistryEntry.objects.filter(pk=registered.pk).update(stage=to_stage)
+        registered.stage_changes.create(
+            from_stage=from_stage, to_stage=to_stage, cause="promotion", at=timezone.now()
+        )
+        carry(name)
+
+    move("shadow", "production")
+    assert connector.get_registered_model(name).aliases == {"production": "1"}
+    connector.set_alias(name, "champion", 1)
+    move("production", "archived")
+    assert connector.get_registered_model(name).aliases == {}
+    move("archived", "production")
+    assert connector.get_registered_model(name).aliases == {"production": "1", "champion": "1"}
 
 
 def test_an_empty_stage_loses_its_alias_and_others_stay(registered: RegistryEntry) -> None:
