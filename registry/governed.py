@@ -41,7 +41,7 @@ def governed() -> dict[str, Any]:
             "training_run__mlflow_experiment_id",
         )
     )
-    versions = [_version(row) for row in rows]
+    versions = [_version(dict(row)) for row in rows]
     trained = RegisteredModel.objects.filter(experiment__isnull=False).values_list(
         "name", flat=True
     )

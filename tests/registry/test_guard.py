@@ -26,8 +26,9 @@ from registry.models import Promotion, RegistryEntry
 from tests import mlflow_process
 from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
+from training.models import MlflowExperiment
 
-pytestmark = [pytest.mark.django_db, pytest.mark.once]
+pytestmark = [pytest.mark.django_db, pytest.mark.mlflow, pytest.mark.once]
 TOKEN = "a token that only E2I has"
 
 
@@ -82,6 +83,8 @@ def version(client: MlflowClient, saved: Path) -> RegistryEntry:
     with get_connector().start_run(name, run_name="a run") as tracked:
         tracked.log_model(saved, register_as=name)
     run = client.get_run(tracked.mlflow_run_id or "")
+    experiment = client.get_experiment(run.info.experiment_id)
+    MlflowExperiment.objects.create(mlflow_id=experiment.experiment_id, name=experiment.name)
     PolicyFactory(name="light", stages=STAGES)
     entry = EntryFactory(
         model=ModelFactory(name=name, policy_name="light"),
