@@ -18,6 +18,7 @@ from e2i_site.trail.record import record
 from registry.actions.apply_promotion import apply_promotion
 from registry.actions.fail_promotion import fail_promotion
 from registry.choices import PromotionState
+from registry.locks import lock_model
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -79,6 +80,7 @@ def fail_rollout(*, deployment: Deployment, actor: User | None, reason: str) -> 
 
 
 def _locked(deployment: Deployment) -> Deployment:
+    lock_model(deployment.entry.model_id)
     found = (
         Deployment.objects.select_for_update(of=("self",))
         .select_related("entry", "promotion__policy", "promotion__entry")

@@ -15,6 +15,7 @@ from deployments.policies import may_retire
 from e2i_site.core.errors import InvalidInput
 from e2i_site.trail.record import record
 from registry.choices import Stage
+from registry.locks import lock_model
 from registry.models import RegistryEntry
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def retire_deployment(*, deployment: Deployment, actor: User | None, reason: str
     """Let the gateway forget a deployment that is only kept warm. Raises Refused, InvalidInput."""
     if not reason.strip():
         raise InvalidInput("Say why it is stopped; it goes on record.", field="reason")
+    lock_model(deployment.entry.model_id)
     deployment = Deployment.objects.select_for_update(of=("self",)).get(pk=deployment.pk)
     may_retire(actor, deployment).enforce()
     return _retire(deployment, actor, reason.strip())

@@ -17,6 +17,7 @@ from e2i_site.jobs.enqueue import enqueue
 from e2i_site.jobs.models import Job
 from e2i_site.trail.record import record
 from registry.actions.restore_version import restore_version
+from registry.locks import lock_model
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -110,6 +111,7 @@ def fail_rollback(*, deployment: Deployment, actor: User | None, reason: str) ->
 
 
 def _with_versions(deployment: Deployment) -> Deployment:
+    lock_model(deployment.entry.model_id)
     return (
         Deployment.objects.select_for_update(of=("self",))
         .select_related("entry", "previous_deployment__entry")

@@ -13,6 +13,7 @@ from registry import rollouts, trail_events
 from registry.actions.stages import change_stage, make_room, refuse_if_taken
 from registry.actions.void_approvals import changes_since_approval
 from registry.choices import PromotionState, Stage, StageCause
+from registry.locks import lock_model
 from registry.models import Promotion, RegistryEntry
 from registry.policies import illegal_reason, is_legal
 
@@ -28,6 +29,7 @@ def apply_promotion(*, promotion: Promotion, actor: User | None) -> Promotion:
     transaction. Raises `Conflict` when the promotion is not approved or the version moved, and
     `Refused` when its bytes, a gate's evidence or the policy are not what was approved.
     """
+    lock_model(promotion.entry.model_id)
     entry = (
         RegistryEntry.objects.select_for_update(of=("self",))
         .select_related("model", "experiment", "training_run__dataset")

@@ -11,6 +11,7 @@ from e2i_site.trail.record import record
 from registry import trail_events
 from registry.actions.void_approvals import void_changed
 from registry.choices import PromotionState
+from registry.locks import lock_model
 from registry.models import Promotion
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 @transaction.atomic
 def fail_promotion(*, promotion: Promotion, actor: User | None, reason: str) -> Promotion:
     """End an approved promotion whose roll-out failed; the stage stays as it was."""
+    lock_model(promotion.entry.model_id)
     failed = Promotion.objects.filter(pk=promotion.pk, state=PromotionState.APPROVED).update(
         state=PromotionState.FAILED, state_reason=reason
     )

@@ -9,12 +9,14 @@ from registry.actions.void_approvals import void_approvals
 from registry.binding import take_present
 from registry.choices import UNDECIDED
 from registry.gates.evaluate import binding_hash
+from registry.locks import lock_model
 from registry.models import GateResult, Promotion
 
 
 @transaction.atomic
 def refresh_gates(*, promotion: Promotion) -> Promotion:
     """Measure all gates now. Decided promotions keep the evidence they were decided on."""
+    lock_model(promotion.entry.model_id)
     promotion = (
         Promotion.objects.select_for_update(of=("self",))
         .select_related(

@@ -14,6 +14,7 @@ from registry.actions.refresh_gates import refresh_gates
 from registry.actions.stages import refuse_if_taken
 from registry.choices import PromotionState, ReviewDecision, Stage
 from registry.governing import governing_policy
+from registry.locks import lock_model
 from registry.models import Promotion, PromotionPolicy, RegistryEntry
 from registry.policies import may_request
 
@@ -34,6 +35,7 @@ def request_promotion(
         raise InvalidInput(f"No stage is called {to_stage!r}.", field="to_stage")
     if not reason.strip():
         raise InvalidInput("Say why this version should move.", field="reason")
+    lock_model(entry.model_id)
     entry = RegistryEntry.objects.select_for_update(of=("self",)).get(pk=entry.pk)
     may_request(requester, entry, to_stage).enforce()
     refuse_if_taken(entry, to_stage)

@@ -10,6 +10,7 @@ from django.db import transaction
 from e2i_site.core.errors import Conflict
 from registry.actions.stages import change_stage
 from registry.choices import Stage, StageCause
+from registry.locks import lock_model
 from registry.models import RegistryEntry
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def restore_version(
     The caller has decided that the rollback is allowed and has verified the bytes. Raises
     `Conflict` when either version is not where a rollback finds it.
     """
+    lock_model(replaced.model_id)
     rows = RegistryEntry.objects.select_for_update(of=("self",)).in_bulk([entry.pk, replaced.pk])
     entry, replaced = rows[entry.pk], rows[replaced.pk]
     if replaced.stage != Stage.PRODUCTION:

@@ -17,6 +17,7 @@ from registry.actions.prove_identity import prove_identity
 from registry.actions.refresh_gates import refresh_gates
 from registry.choices import SERVED_STAGES, PromotionState, ReviewDecision
 from registry.gates.evaluate import binding_hash
+from registry.locks import lock_model
 from registry.models import Promotion, Review
 from registry.policies import approval_rules, approvers, may_review
 from registry.signature import SIGNED, sign
@@ -53,6 +54,7 @@ def review_promotion(
     # Committed on its own: what changed must stay visible when the decision is refused.
     refresh_gates(promotion=promotion)
     with transaction.atomic():
+        lock_model(promotion.entry.model_id)
         promotion = (
             Promotion.objects.select_for_update(of=("self",))
             .select_related("entry__model", "policy", "requester", "champion")

@@ -11,6 +11,7 @@ from e2i_site.core.errors import InvalidInput
 from e2i_site.trail.record import record
 from registry import trail_events
 from registry.choices import PromotionState, ReviewDecision
+from registry.locks import lock_model
 from registry.models import Promotion, Review
 from registry.policies import may_resubmit, may_withdraw
 
@@ -23,6 +24,7 @@ def withdraw_promotion(*, promotion: Promotion, actor: User, reason: str) -> Pro
     """End an undecided promotion. Raises `Refused`, or `InvalidInput` without a reason."""
     if not reason.strip():
         raise InvalidInput("Say why it is withdrawn.", field="reason")
+    lock_model(promotion.entry.model_id)
     promotion = Promotion.objects.select_for_update(of=("self",)).get(pk=promotion.pk)
     may_withdraw(actor, promotion).enforce()
     promotion.state = PromotionState.WITHDRAWN
@@ -38,6 +40,7 @@ def resubmit_promotion(*, promotion: Promotion, actor: User, reason: str) -> Pro
     """Answer a request for changes; reviewers can decide again."""
     if not reason.strip():
         raise InvalidInput("Say what changed.", field="reason")
+    lock_model(promotion.entry.model_id)
     promotion = Promotion.objects.select_for_update(of=("self",)).get(pk=promotion.pk)
     may_resubmit(actor, promotion).enforce()
     promotion.state = PromotionState.OPEN
