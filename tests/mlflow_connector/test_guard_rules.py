@@ -182,11 +182,13 @@ def test_the_file_is_read_again_when_replaced_and_outlives_a_broken_one(tmp_path
 
 # What changes nothing that is governed: reading by POST, making new things, and other rooms.
 HARMLESS = (
-    "experiments/create", "experiments/search", "experiments/restore", "experiments/update",
+    "experiments/create", "experiments/search", "experiments/search-datasets",
+    "experiments/restore", "experiments/update",
     "experiments/set-experiment-tag", "experiments/delete-experiment-tag",
     "registered-models/create", "registered-models/update",
     "registered-models/get-latest-versions", "model-versions/create",
-    "runs/create", "runs/restore", "runs/search", "artifacts/presigned-download-url",
+    "runs/create", "runs/create-promptlab-run", "runs/restore", "runs/search",
+    "artifacts/presigned-download-url",
     "logged-models", "metrics", "traces", "datasets", "webhooks", "gateway", "scorers", "scorer",
     "issues", "label-schemas", "review-queues", "jobs", "assistant", "demo", "genai",
     "ui-telemetry", "workspaces", "prompt-optimization", "users", "permissions", "mcp",
