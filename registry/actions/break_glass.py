@@ -20,6 +20,7 @@ from registry.actions.refresh_gates import refresh_gates
 from registry.choices import SERVED_STAGES, GateOutcome, PromotionState
 from registry.emergency_policies import may_break_glass, may_review_break_glass, reason_fits
 from registry.gates.evaluate import content_hash
+from registry.locks import lock_model
 from registry.models import (
     BreakGlass,
     BreakGlassReview,
@@ -53,6 +54,7 @@ def break_glass(
     # Committed on its own: what is bypassed is what the gates say now.
     refresh_gates(promotion=promotion)
     with transaction.atomic():
+        lock_model(promotion.entry.model_id)
         entry = RegistryEntry.objects.select_for_update(of=("self",)).get(pk=promotion.entry_id)
         promotion = (
             Promotion.objects.select_for_update(of=("self",))

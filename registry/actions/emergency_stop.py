@@ -14,6 +14,7 @@ from registry import notification_events, rollouts, trail_events
 from registry.actions.stages import change_stage
 from registry.choices import Stage, StageCause
 from registry.emergency_policies import may_stop
+from registry.locks import lock_model
 from registry.models import RegistryEntry
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def emergency_stop(
     if not reason.strip():
         raise InvalidInput("Say why it is stopped; it goes on record.", field="reason")
     reason = reason.strip()
+    lock_model(entry.model_id)
     entry = RegistryEntry.objects.select_for_update(of=("self",)).get(pk=entry.pk)
     may_stop(actor, entry).enforce()
     stage = entry.stage
