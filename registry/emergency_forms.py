@@ -15,7 +15,6 @@ class PasswordField(forms.CharField):
     def __init__(self) -> None:
         super().__init__(
             label="Your password",
-            required=False,
             strip=False,
             help_text="It signs this with your name and the time.",
             widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),

@@ -17,17 +17,17 @@ from registry import notification_events, rollouts, trail_events
 from registry.actions.apply_promotion import apply_promotion
 from registry.actions.prove_identity import prove_identity
 from registry.actions.refresh_gates import refresh_gates
-from registry.choices import SERVED_STAGES, GateOutcome, PromotionState
+from registry.choices import SERVED_STAGES, PromotionState
 from registry.emergency_policies import may_break_glass, may_review_break_glass, reason_fits
 from registry.gates.evaluate import content_hash
 from registry.locks import lock_model
 from registry.models import (
     BreakGlass,
     BreakGlassReview,
-    GateResult,
     Promotion,
     RegistryEntry,
 )
+from registry.policies import gates_not_passed
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -133,7 +133,7 @@ def ask_for_audit(*, actor: User) -> None:
 def _write(promotion: Promotion, actor: User, reason: str) -> BreakGlass:
     bypassed = [
         {"gate": gate.gate_id, "outcome": gate.outcome, "summary": gate.summary}
-        for gate in _not_passed(promotion)
+        for gate in gates_not_passed(promotion.gates.all())
     ]
     broken = BreakGlass(
         promotion=promotion,
@@ -160,10 +160,6 @@ def _write(promotion: Promotion, actor: User, reason: str) -> BreakGlass:
         reason=reason,
     )
     return broken
-
-
-def _not_passed(promotion: Promotion) -> list[GateResult]:
-    return [gate for gate in promotion.gates.all() if gate.outcome != GateOutcome.PASS]
 
 
 def _sign(row: BreakGlass | BreakGlassReview, signer: User, facts: dict[str, Any]) -> None:

@@ -17,10 +17,11 @@ from e2i_site.core.http import errors_on, go_to
 from e2i_site.core.partials import render_page
 from registry.actions.break_glass import break_glass, review_break_glass
 from registry.actions.emergency_stop import emergency_stop
-from registry.choices import GateOutcome, Stage
+from registry.choices import Stage
 from registry.emergency_forms import BreakGlassForm, JudgeForm, StopForm
 from registry.emergency_policies import may_break_glass, may_review_break_glass, may_stop
 from registry.models import BreakGlass, Promotion, RegistryEntry
+from registry.policies import gates_not_passed
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -43,15 +44,15 @@ def past_gates(request: HttpRequest, pk: int) -> HttpResponse:
         if not form.errors:
             messages.warning(request, "It goes past its gates. Two others have to judge it.")
             return go_to(request, found)
-    missing = [gate for gate in found.gates.all() if gate.outcome != GateOutcome.PASS]
+    missing = gates_not_passed(found.gates.all())
+    names = ", ".join(gate.gate_id for gate in missing)
     context = {
         "title": f"Break-glass: {found.entry} to {found.to_stage}",
         "promotion": found,
         "missing": missing,
         "consequences": [
             f"{found.entry} goes to {found.to_stage} without the approvals that policy "
-            f"{found.policy} asks for"
-            + (f", and past {len(missing)} gates that have not passed." if missing else "."),
+            f"{found.policy} asks for" + (f", and past these gates: {names}." if missing else "."),
             "It takes the same roll-out as any other: the files are checked by their digest, "
             "loaded and asked for their own example. No stage is skipped. If any of this fails, "
             "nothing changes.",
