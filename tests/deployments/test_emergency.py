@@ -11,9 +11,12 @@ import httpx
 import pytest
 from django.conf import settings as django_settings
 
+from deployments.actions.finish_rollout import activate, fail_rollout
+from deployments.choices import DeploymentStatus
 from deployments.store import ArtifactStore
 from e2i_site.audit.choices import Outcome
 from e2i_site.audit.registry import CheckContext, find
+from e2i_site.core.errors import Conflict, Refused
 from registry.actions.break_glass import break_glass
 from registry.actions.emergency_stop import emergency_stop
 from registry.actions.request_promotion import request_promotion
@@ -70,3 +73,38 @@ def test_past_the_gates_and_stopped(gateway: str, people: Any, saved: SavedModel
     assert time.monotonic() - began < 5
     assert "urgent version 1 was stopped in an emergency" in answer.json()["detail"]
     assert httpx.get(f"{gateway}/urgent/ping").status_code == 503
+
+
+@pytest.mark.django_db
+def test_a_stop_ends_a_roll_out_that_is_under_way(people: Any, saved: SavedModels) -> None:
+    model = ModelFactory(name="urgent", policy_name=short_policy().name)
+    entry = entry_in(Stage.SHADOW, model, saved.champion)
+    promotion = request_promotion(
+        entry=entry, to_stage="production", reason="Fix.", requester=people.requester
+    )
+    break_glass(promotion=promotion, actor=people.administrator, password=PASSWORD, **TYPED)
+    deployment = promotion.deployments.get()
+    emergency_stop(entry=entry, actor=people.deployer, **TYPED)
+    with pytest.raises(Conflict):
+        activate(deployment=deployment, actor=None, health="It answered.")
+    fail_rollout(deployment=deployment, actor=None, reason="It was stopped.")
+    entry.refresh_from_db()
+    promotion.refresh_from_db()
+    deployment.refresh_from_db()
+    assert (entry.stage, deployment.status) == (Stage.ARCHIVED, DeploymentStatus.FAILED)
+    assert (promotion.state, promotion.past_gates) == (PromotionState.SUPERSEDED, True)
+
+
+@pytest.mark.django_db
+def test_other_bytes_never_pass_though_the_glass_is_broken(people: Any, saved: SavedModels) -> None:
+    model = ModelFactory(name="urgent", policy_name=short_policy().name)
+    entry = entry_in(Stage.SHADOW, model, saved.champion)
+    promotion = request_promotion(
+        entry=entry, to_stage="production", reason="Fix.", requester=people.requester
+    )
+    break_glass(promotion=promotion, actor=people.administrator, password=PASSWORD, **TYPED)
+    type(entry).objects.filter(pk=entry.pk).update(artifact_digest=saved.challenger.digest)
+    with pytest.raises(Refused, match="not the ones that were approved"):
+        activate(deployment=promotion.deployments.get(), actor=None, health="It answered.")
+    entry.refresh_from_db()
+    assert entry.stage == Stage.SHADOW

@@ -117,6 +117,14 @@ def test_one_address_that_is_away_stops_no_other(
     assert "did not answer" in message.deliveries.get(channel="webhook").last_error
 
 
+def test_the_path_of_an_address_is_logged_nowhere(tell: Tell, caplog: Any) -> None:
+    hook(f"http://127.0.0.1:{free_port()}/services/T0/secret")
+    message = tell()
+    later(message, 0)
+    assert sent(message).state == DeliveryState.FAILED, "loopback is not allowed here"
+    assert "secret" not in caplog.text + sent(message).last_error + sent(message).recipient
+
+
 def test_a_call_is_signed_over_id_time_and_body(tell: Tell, receiver: HTTPReceiver) -> None:
     webhook = hook(receiver)
     message = tell(title="Zażółć", scope="model:churn")
