@@ -12,7 +12,7 @@ from typing import Any
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from e2i_site.audit import plan, report_markdown, state
+from e2i_site.audit import plan, registry, report_markdown, state
 from e2i_site.audit.choices import FindingStatus, Outcome, Priority
 from e2i_site.audit.models import AuditRun, Finding, SubjectResult
 from e2i_site.audit.plan import Agent, Aspect
@@ -190,8 +190,12 @@ def build(run: AuditRun | None = None) -> Report:
         return Report(now, run, last, state.of_run(run), _failures(run), [])
     unresolved = Finding.objects.exclude(status=FindingStatus.RESOLVED)
     findings = [_row(each, each.status_at(now)) for each in unresolved]
-    resolved = Finding.objects.resolved().order_by("-resolved_at")[:RESOLVED_SHOWN]
-    rows = [_row(each, FindingStatus.RESOLVED) for each in resolved]
+    # What nobody could waive stays in every report.
+    grave = [check.id for check in registry.all_checks() if not check.waivable]
+    resolved = Finding.objects.resolved().order_by("-resolved_at")
+    recent = resolved.exclude(check_id__in=grave)[:RESOLVED_SHOWN]
+    shown = [*resolved.filter(check_id__in=grave), *recent]
+    rows = [_row(each, FindingStatus.RESOLVED) for each in shown]
     return Report(now, None, last, state.latest(), findings, rows)
 
 

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
-from e2i_site.audit import plan, report, runner
-from e2i_site.audit.choices import Priority
+from e2i_site.audit import plan, registry, report, runner
+from e2i_site.audit.choices import FindingStatus, Priority
 from e2i_site.core.errors import ConfigurationError, InvalidInput
+from tests.factories.audit import FindingFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -101,6 +104,26 @@ def test_what_was_mended_is_listed_as_resolved(mixed):
     # The earlier run's own report still says what that run saw.
     then = report.build(failing)
     assert [(row.check, row.status) for row in then.findings] == [("2.2", "open")]
+
+
+def test_what_nobody_could_waive_stays_in_every_report(mixed):
+    run()
+    registry.check(
+        "4.3b",
+        phase=4,
+        title="Past the gates",
+        remediation="Judge it.",
+        priority=Priority.P0,
+        waivable=False,
+    )(lambda context: iter(()))
+    now = timezone.now()
+    fields = {"status": FindingStatus.RESOLVED, "resolved_at": now}
+    old = FindingFactory(check_id="4.3b", **{**fields, "resolved_at": now - timedelta(days=900)})
+    for _ in range(report.RESOLVED_SHOWN + 1):
+        FindingFactory(**fields)
+    rows = report.build().resolved
+    assert rows[0].subject == old.subject_label
+    assert len(rows) == report.RESOLVED_SHOWN + 1
 
 
 def test_a_clean_audit_is_called_clean(only_checks):

@@ -44,6 +44,8 @@ OTHERS = (
     "/trail/{trail.pk}/",
     "/jobs/",
     "/accounts/profile/",
+    "/registry/models/{models.name}/versions/2/stop/",
+    "/registry/promotions/{promotions.pk}/break-glass/",
     "/notifications/",
     "/notifications/preferences/",
 )
