@@ -7,19 +7,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Event:
-    """`label` is what people choose by. One that is `mandatory` always reaches the inbox."""
+    """`label` is what people choose by. One that is `mandatory` always reaches the inbox.
+
+    A `personal` one is for those it is meant for only: neither who watches the model nor a shared
+    webhook is told.
+    """
 
     name: str
     label: str
     mandatory: bool = False
+    personal: bool = False
 
 
 _events: dict[str, Event] = {}
 
 
-def register(name: str, label: str, *, mandatory: bool = False) -> str:
+def register(name: str, label: str, *, mandatory: bool = False, personal: bool = False) -> str:
     """Allow `name` (app.object.verb) in `notify`; gives it back."""
-    event = Event(name, label, mandatory)
+    event = Event(name, label, mandatory, personal)
     if _events.setdefault(name, event) != event:
         raise ValueError(f"Notification event {name} is already registered otherwise.")
     return name

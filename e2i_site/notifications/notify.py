@@ -47,17 +47,17 @@ def notify(
 ) -> Message | None:
     """Tell `recipients`, everybody with a role in `audience`, and who watches the subject's scope.
 
-    Called inside the transaction of what it tells. Whoever acted, and whoever has no role any
-    more, is not told. `url` and `scope` ("model:churn") default to the subject's own page and
-    `trail_scope`. With `key`, a second message of the same key is not made. Returns None when
-    there is nobody to tell. Raises ValueError for an unregistered event and RuntimeError outside
-    a transaction.
+    Who watches and shared webhooks hear nothing of a personal event. Called inside the
+    transaction of what it tells. Whoever acted, and whoever has no role any more, is not told.
+    `url` and `scope` ("model:churn") default to the subject's own page and `trail_scope`. With
+    `key`, a second message of the same key is not made. Returns None when there is nobody to
+    tell. Raises ValueError for an unregistered event and RuntimeError outside a transaction.
     """
     known = events.find(event)
     if not connection.in_atomic_block:
         raise RuntimeError("A notification must share a transaction with what it tells.")
     message = _message(event, subject, title, text, url, actor, scope, key)
-    people = _people(recipients, audience, message.scope, actor)
+    people = _people(recipients, audience, "" if known.personal else message.scope, actor)
     unwanted = _unwanted(event, people)
     if known.mandatory:
         unwanted = {(user, channel) for user, channel in unwanted if channel != Channel.INBOX}
@@ -68,7 +68,7 @@ def notify(
     ]
     deliveries = [
         *_mails(message, people, unwanted),
-        *_webhook_calls(message, people, unwanted),
+        *_webhook_calls(message, people, unwanted, shared=not known.personal),
     ]
     if not items and not deliveries:
         return None
@@ -168,10 +168,11 @@ def _mails(
 
 
 def _webhook_calls(
-    message: Message, people: list[User], unwanted: set[tuple[int, str]]
+    message: Message, people: list[User], unwanted: set[tuple[int, str]], *, shared: bool
 ) -> Iterable[Delivery]:
     told = {user.pk for user in people if (user.pk, Channel.WEBHOOK) not in unwanted}
-    for webhook in Webhook.objects.filter(Q(owner=None) | Q(owner__in=told)):
+    mine = Q(owner__in=told)
+    for webhook in Webhook.objects.filter(Q(owner=None) | mine if shared else mine):
         if webhook.scope not in ("", message.scope):
             continue
         if webhook.events and message.event not in webhook.events:

@@ -22,6 +22,8 @@ from tests.notifications.receivers import (
 TOLD = events.register("tests.thing.happened", "Something happened")
 GRAVE = events.register("tests.thing.broke", "Something broke", mandatory=True)
 
+PERSONAL = events.register("tests.thing.yours", "Something of mine", personal=True)
+
 
 @pytest.fixture
 def receiver(settings: Any) -> Iterator[HTTPReceiver]:

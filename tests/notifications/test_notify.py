@@ -21,7 +21,7 @@ from e2i_site.notifications.models import (
     Why,
 )
 from e2i_site.notifications.notify import LONGEST_TEXT, notify
-from tests.notifications.conftest import GRAVE, TOLD
+from tests.notifications.conftest import GRAVE, PERSONAL, TOLD
 
 pytestmark = pytest.mark.django_db
 Tell = Callable[..., Message | None]
@@ -112,6 +112,17 @@ def test_webhooks_get_what_they_ask_for(tell: Tell, people: Any) -> None:
     assert names == {"all", "churn", "hers"}
     assert not any("secret" in d.recipient for d in message.deliveries.all())
     assert Job.objects.count() == 1
+
+
+def test_what_is_personal_is_told_to_nobody_else(tell: Tell, people: Any) -> None:
+    Watch.objects.create(user=people.auditor, scope="model:churn")
+    Webhook.objects.create(name="all", url="https://hooks.example/")
+    Webhook.objects.create(name="hers", url="https://hooks.example/", owner=people.viewer)
+    assert tell(PERSONAL, scope="model:churn") is None
+    message = tell(PERSONAL, recipients=[people.viewer], scope="model:churn")
+    assert set(told(message)) == {"viewer"}
+    assert message is not None
+    assert [each.webhook.name for each in message.deliveries.all() if each.webhook] == ["hers"]
 
 
 def test_what_is_refused(people: Any, tell: Tell) -> None:
