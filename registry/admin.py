@@ -57,6 +57,19 @@ class ReviewAdmin(ReadOnlyAdmin):
     list_select_related = ("promotion__entry", "reviewer")
 
 
+@admin.register(models.BreakGlass)
+class BreakGlassAdmin(ReadOnlyAdmin):
+    list_display = ("promotion", "actor", "signer_name", "reason", "at")
+    list_select_related = ("promotion__entry", "actor")
+
+
+@admin.register(models.BreakGlassReview)
+class BreakGlassReviewAdmin(ReadOnlyAdmin):
+    list_display = ("break_glass", "reviewer", "accepted", "reason", "at")
+    list_filter = ("accepted",)
+    list_select_related = ("break_glass__promotion__entry", "reviewer")
+
+
 @admin.register(models.SyncState)
 class SyncStateAdmin(ReadOnlyAdmin):
     list_display = ("source", "mode", "succeeded_at", "failed_at", "server_version")

@@ -49,6 +49,10 @@ def headline(
         PromotionState.WITHDRAWN: ("quiet", f"Withdrawn: {why}"),
         PromotionState.SUPERSEDED: ("quiet", f"Superseded: {why}"),
     }[PromotionState(promotion.state)]
+    if promotion.past_gates and promotion.state == PromotionState.APPROVED:
+        tone, sentence = "warn", "Let past its gates; the roll-out is under way."
+    elif promotion.past_gates and promotion.state == PromotionState.APPLIED:
+        tone, sentence = "warn", f"Done, past its gates: {way}."
     return Headline(tone, label, sentence.strip(), "" if why in sentence else why)
 
 

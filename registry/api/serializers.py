@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from e2i_site.core.bodies import Body
+from registry.api.emergency import BreakGlassSerializer
 from registry.choices import ReviewDecision, Stage
 from registry.models import (
     GateResult,
@@ -121,9 +122,10 @@ class PromotionRowSerializer(serializers.ModelSerializer[Promotion]):
 class PromotionSerializer(PromotionRowSerializer):
     gates = GateSerializer(many=True, read_only=True)
     reviews = ReviewSerializer(many=True, read_only=True)
+    break_glass = BreakGlassSerializer(read_only=True, allow_null=True)
 
     class Meta(PromotionRowSerializer.Meta):
-        fields = (*PromotionRowSerializer.Meta.fields, "reviews")
+        fields = (*PromotionRowSerializer.Meta.fields, "reviews", "break_glass")
 
 
 class PromotionBody(Body):

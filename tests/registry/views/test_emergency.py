@@ -81,6 +81,9 @@ def test_it_is_said_before_done_with_two_signatures_and_marked(
         assert "ast its gates" in text(client.get(path)), path
     assert client.get(f"/api/v1/promotions/{failing.pk}/").json()["past_gates"] is True
     assert client.get(f"/api/v1/versions/{failing.entry_id}/").json()["past_gates"] is True
+    api = client.get(f"/api/v1/promotions/{failing.pk}/").json()["break_glass"]
+    assert (api["actor"], api["closed"], api["reviews"]) == ("ada", False, [])
+    assert "Done, past its gates" in text(client.get(failing.get_absolute_url()))
     judge = f"{url}judge/"
     assert judge not in text(client.get(failing.get_absolute_url())), "not by whoever did it"
     typed = {"accepted": "yes", "reason": TYPED["reason"], "password": PASSWORD}
@@ -90,6 +93,8 @@ def test_it_is_said_before_done_with_two_signatures_and_marked(
         assert judge in text(other.get(failing.get_absolute_url()))
         assert "What was done" in text(other.get(judge))
         assert other.post(judge, typed).status_code == 303
+    api = client.get(f"/api/v1/promotions/{failing.pk}/").json()["break_glass"]
+    assert ([each["reviewer"] for each in api["reviews"]], api["closed"]) == (["alan", "odo"], True)
     assert "Two others have accepted it" in text(client.get(failing.get_absolute_url()))
 
 
