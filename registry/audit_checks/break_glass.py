@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from e2i_site.audit.choices import Priority
-from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
+from e2i_site.audit.registry import CheckContext, Subject, SubjectOutcome, check
 from e2i_site.trail.models import TrailEntry
 from registry import trail_events
 from registry.gates.evaluate import content_hash
@@ -22,9 +23,9 @@ _EVENTS = (trail_events.BREAK_GLASS, trail_events.BREAK_GLASS_REVIEWED)
     CHECK_ID,
     phase=4,
     title="Every break-glass promotion was accepted afterwards by two others",
-    remediation="Open the promotion. Two people with the role approver, auditor or administrator, "
-    "who had no part in it, say there whether it was right, with a reason and their signature. If "
-    "it was not, roll the version back.",
+    remediation="Open the promotion that went past its gates. Two people with the role approver, "
+    "auditor or administrator, who had no part in it, say there whether it was right, with a "
+    "reason and their signature. If it was not, roll the version back.",
     priority=Priority.P0,
     waivable=False,
 )
@@ -33,6 +34,7 @@ def break_glass_is_reviewed(context: CheckContext) -> Iterator[SubjectOutcome]:
     acts = BreakGlass.objects.select_related("promotion__entry", "actor")
     recorded = _recorded()
     for act in acts.prefetch_related("reviews__reviewer"):
+        subject = _subject(act)
         reviews = list(act.reviews.all())
         known = recorded.get(str(act.promotion_id), set())
         evidence = {
@@ -46,15 +48,22 @@ def break_glass_is_reviewed(context: CheckContext) -> Iterator[SubjectOutcome]:
         signed: list[BreakGlass | BreakGlassReview] = [act, *reviews]
         if broken := [each for each in signed if not _verifies(each, known)]:
             message = f"{len(broken)} of its signatures do not verify."
-            yield context.failed(act.promotion, message, evidence=evidence)
+            yield context.failed(subject, message, evidence=evidence)
         elif act.is_closed:
-            yield context.passed(act.promotion, "Two others accepted it.", evidence=evidence)
+            yield context.passed(subject, "Two others accepted it.", evidence=evidence)
         else:
             message = (
-                f"{act.signer_name} let it past its gates; accepted by {act.acceptances} of "
+                f"{act.signer_name} let {act.promotion} past its gates; "
+                f"accepted by {act.acceptances} of "
                 f"{ACCEPTANCES_NEEDED} others."
             )
-            yield context.failed(act.promotion, message, evidence=evidence)
+            yield context.failed(subject, message, evidence=evidence)
+
+
+def _subject(act: BreakGlass) -> Subject:
+    """The version, so that its page shows the finding and its next promotion waits for it."""
+    subject = Subject.of(act.promotion.entry)
+    return replace(subject, url=act.promotion.get_absolute_url())
 
 
 def _verifies(row: BreakGlass | BreakGlassReview, recorded: set[str]) -> bool:

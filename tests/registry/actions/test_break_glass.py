@@ -142,6 +142,8 @@ def test_its_finding_closes_when_two_others_accept(promotion: Promotion, admin: 
     go_past(promotion, admin)
     finding = audit()
     assert "accepted by 0 of 2 others" in finding.message
+    assert Finding.objects.about(promotion.entry).get() == finding, "its next promotion waits"
+    assert finding.subject_url == promotion.get_absolute_url()
     assert (finding.priority, finding.status) == ("P0", FindingStatus.OPEN)
     assert not may_waive(admin, finding, timezone.now())
     first, second, third = (
