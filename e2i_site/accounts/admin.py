@@ -42,7 +42,7 @@ class IdempotencyAdmin(ReadOnlyAdmin):
 
 
 @admin.register(AccessAttempt)
-class AccessAttemptAdmin(AxesAttemptAdmin, ModelAdmin):  # type: ignore[type-arg]
+class AccessAttemptAdmin(AxesAttemptAdmin, ModelAdmin):
     """Deleting an attempt lets somebody try again. Axes' own action fails on the admin's pages."""
 
     actions: list[str] = []
