@@ -10,6 +10,7 @@ from e2i_site.mlflow_connector.errors import NotFound, Rejected
 from e2i_site.mlflow_connector.transport import Transport
 from e2i_site.mlflow_connector.types import (
     Experiment,
+    Identity,
     LoggedModel,
     ModelVersion,
     RegisteredModel,
@@ -18,6 +19,11 @@ from e2i_site.mlflow_connector.types import (
 )
 
 RUNS_PER_PAGE = 1000
+_LOOKS = {
+    "experiment": ("experiments/get", "experiment_id"),
+    "run": ("runs/get", "run_id"),
+    "model": ("registered-models/get", "name"),
+}
 
 
 class Reads:
@@ -28,6 +34,32 @@ class Reads:
     def server_info(self) -> ServerInfo:
         """Address and version of the server."""
         return ServerInfo(self.transport.safe_url, self.transport.text("/version").strip())
+
+    def identity(self) -> Identity | None:
+        """Our account at MLflow; None where the server has no accounts of its own."""
+        try:
+            user = self.transport.get("users/current").get("user") or {}
+        except (NotFound, Rejected) as error:
+            if isinstance(error, Rejected) and error.is_access:
+                raise
+            return None
+        return Identity(str(user.get("username", "")), bool(user.get("is_admin")))
+
+    def hides(self, kind: str, key: str) -> bool:
+        """True when a thing is there, but not for us.
+
+        Args:
+            kind: experiment, run or model.
+            key: its id, or the model's name.
+        """
+        path, name = _LOOKS[kind]
+        try:
+            self.transport.get(path, **{name: key})
+        except NotFound:
+            return False
+        except Rejected as error:
+            return error.is_access
+        return False
 
     def ping(self) -> bool:
         """True when MLflow answers; raises `Unreachable` when it does not."""

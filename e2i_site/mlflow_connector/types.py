@@ -46,6 +46,14 @@ class ServerInfo:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """Who we are to a server that has accounts. Only an administrator is shown everything."""
+
+    name: str
+    is_admin: bool
+
+
+@dataclass(frozen=True)
 class Experiment:
     """An MLflow experiment."""
 

@@ -17,6 +17,8 @@ from e2i_site.mlflow_connector.errors import Unreachable
 if TYPE_CHECKING:
     from e2i_site.mlflow_connector.breaker import BreakerSnapshot
 
+#: Runs that are missing are looked at one by one.
+MOST_LOOKS = 20
 SERVER = Subject("mlflow.server", "tracking", "MLflow")
 # How long a job may take to notice that its worker died, and to take its run up again.
 TAKE_UP = timedelta(minutes=10)
@@ -49,7 +51,26 @@ def server_is_usable(context: CheckContext) -> Iterator[SubjectOutcome]:
         "seconds": round(time.perf_counter() - begun, 3),
         **counts,
     }
-    yield context.passed(SERVER, f"MLflow {server.version} answers.", evidence=evidence)
+    if hidden := _hidden(context):
+        evidence["hidden"] = hidden
+        message = f"MLflow hides {len(hidden)} things from E2I's account that others refer to."
+        yield context.failed(SERVER, message, evidence=evidence)
+    elif (account := context.connector.identity()) and not account.is_admin:
+        evidence["account"] = account.name
+        message = f"MLflow shows {account.name} only what it may read; whether that is all, only "
+        yield context.inconclusive(
+            SERVER, f"{message}an administrator's account can tell.", evidence=evidence
+        )
+    else:
+        yield context.passed(SERVER, f"MLflow {server.version} answers.", evidence=evidence)
+
+
+def _hidden(context: CheckContext) -> list[str]:
+    """Runs that versions came from and that are there, but not for us; a few are looked at."""
+    named = sorted({each.run_id for each in context.mlflow.versions.values() if each.run_id})
+    known = context.mlflow.runs(named)
+    missing = [run_id for run_id in named if run_id not in known][:MOST_LOOKS]
+    return [f"run {each}" for each in missing if context.connector.hides("run", each)]
 
 
 @check(
