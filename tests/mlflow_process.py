@@ -41,11 +41,17 @@ def clean_up(run_dir: Path) -> None:
 
 
 def start_server(
-    folder: Path, port: int | None = None, *, guard: dict[str, str] | None = None
+    folder: Path,
+    port: int | None = None,
+    *,
+    guard: dict[str, str] | None = None,
+    options: tuple[str, ...] = (),
+    **more: str,
 ) -> tuple[subprocess.Popen[bytes], str]:
     """Start `mlflow server` with its store in `folder` and wait until it answers.
 
-    `guard`: variables of the guard, to start it behind that, as `make run` does.
+    `guard`: variables of the guard, to start it behind that, as `make run` does. `options` of the
+    command and `more` of its environment are added to the usual ones.
     """
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
@@ -55,7 +61,7 @@ def start_server(
         sys.executable, *program, "-w", "1",
         "--host", "127.0.0.1", "--port", str(port),
         "--backend-store-uri", f"sqlite:///{folder / 'mlflow.sqlite3'}",
-        "--artifacts-destination", str(folder / "artifacts"),
+        "--artifacts-destination", str(folder / "artifacts"), *options,
     ]  # fmt: skip
     environment = {
         **os.environ,
@@ -64,6 +70,7 @@ def start_server(
         "MLFLOW_WEBHOOK_ALLOWED_SCHEMES": "http,https",
         "MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS": "true",
         "MLFLOW_WEBHOOK_CACHE_TTL": "1",
+        **more,
         **(guard or {}),
     }
     environment.pop("MLFLOW_TRACKING_URI", None)
