@@ -15,6 +15,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from e2i_site.activity.models import WebhookState
 from e2i_site.audit.choices import RunStatus
 from e2i_site.audit.models import AuditRun
 from e2i_site.jobs.breaker_store import NAME as BREAKER
@@ -49,6 +50,7 @@ class SiteStatus:
     breaker: BreakerStatus
     synced_at: datetime | None = None
     sync_error: str = ""
+    narrow_account: str = ""  # MLflow shows us only what this account of ours may read
     audited_at: datetime | None = None
     audit_run: int | None = None
     jobs_unfinished: int = 0
@@ -95,6 +97,7 @@ def _read() -> SiteStatus:
     audits = AuditRun.objects.filter(status=RunStatus.FINISHED).order_by("-id")
     asked = Job.objects.unfinished().exclude(key__startswith="every:").order_by()
     counted = asked.annotate(number=Func(F("pk"), function="COUNT")).values("number")
+    narrow = WebhookState.objects.filter(sees_everything=False).values("account")
     # Facts of other tables beside the one row of this, so that all of it is one query.
     row = (
         SyncState.objects.filter(source="mlflow")
@@ -103,8 +106,9 @@ def _read() -> SiteStatus:
             audited_at=Subquery(audits.values("finished_at")[:1]),
             audit_run=Subquery(audits.values("pk")[:1]),
             jobs=Subquery(counted),
+            narrow=Subquery(narrow[:1]),
         )
-        .values("succeeded_at", "error", "breaker", "audited_at", "audit_run", "jobs")
+        .values("succeeded_at", "error", "breaker", "audited_at", "audit_run", "jobs", "narrow")
         .first()
     )
     if row is None:
@@ -120,6 +124,7 @@ def _read() -> SiteStatus:
         breaker=breaker_status(row["breaker"], row["succeeded_at"]),
         synced_at=row["succeeded_at"],
         sync_error=row["error"],
+        narrow_account=row["narrow"] or "",
         audited_at=row["audited_at"],
         audit_run=row["audit_run"],
         jobs_unfinished=row["jobs"] or 0,

@@ -47,7 +47,7 @@ class RegistryMirror:
         self._known_models = {row.name: row for row in rows}
         self._known_entries = {(row.model_id, row.model_version): row for row in entries}
         self._aliases: dict[str, dict[str, str]] = {}
-        self._read_later: set[str] = set()
+        self._left_alone: set[str] = set()
         self._gone: set[str] = set()
 
     def mirror_models(self, found: Iterable[types.RegisteredModel]) -> None:
@@ -66,6 +66,9 @@ class RegistryMirror:
                 new[each.created_at] = each.name
         for name in self._known_models.keys() - self._aliases.keys():
             row = self._known_models[name]
+            if not row.deleted_in_mlflow and get_connector().hides("model", name):
+                self._left_alone.add(name)  # It is there; what we knew of it stays.
+                continue
             became = new.get(row.created_in_mlflow, "") if row.created_in_mlflow else ""
             self._mark_model_gone(row, became)
         known = RegisteredModel.objects.filter(name__in=self._aliases)
@@ -82,14 +85,14 @@ class RegistryMirror:
             listed.add(key)
             self._versions.seen += 1
             row = self._known_entries.get(key)
-            if each.name in self._read_later:
+            if each.name in self._left_alone:
                 self._versions.unchanged += 1
             elif row is None:
                 self._add(each)
             else:
                 self._update_entry(row, each)
         for key in self._known_entries.keys() - listed:
-            if key[0] not in self._read_later:
+            if key[0] not in self._left_alone:
                 self._mark_entry_gone(self._known_entries[key])
 
     def _add_model(self, each: types.RegisteredModel, owners: dict[str, int]) -> None:
@@ -105,7 +108,7 @@ class RegistryMirror:
         with transaction.atomic():
             row = RegisteredModel.objects.select_for_update().get(name=each.name)
             if row.synced_at is not None and row.synced_at > self._asked_at:
-                self._read_later.add(each.name)
+                self._left_alone.add(each.name)
                 self._models.unchanged += 1
                 return
             self._changes.note_model(row, each)

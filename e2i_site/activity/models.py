@@ -104,6 +104,12 @@ class WebhookState(models.Model):
     secret_mark = models.CharField(
         max_length=64, blank=True, help_text="Tells whether the secret changed; not the secret."
     )
+    account = models.CharField(
+        max_length=256, blank=True, help_text="Ours at an MLflow that has accounts."
+    )
+    sees_everything = models.BooleanField(
+        null=True, help_text="False: MLflow shows our account only what it may read."
+    )
     problem = models.TextField(blank=True, help_text="Why it is not registered or does not work.")
     checked_at = models.DateTimeField(null=True, blank=True)
     tested_at = models.DateTimeField(null=True, blank=True)

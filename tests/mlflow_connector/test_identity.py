@@ -18,14 +18,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from django.core.cache import cache
 
 from e2i_site.activity.actions.register_webhook import look_after_webhook
+from e2i_site.activity.models import MlflowEvent
 from e2i_site.audit import runner
 from e2i_site.audit.models import SubjectResult
 from e2i_site.mlflow_connector import MLflowConnector, Rejected, Unreachable, get_connector
 from e2i_site.mlflow_connector.transport import RetryPolicy
 from e2i_site.mlflow_connector.types import Identity
+from e2i_site.status import site_status
+from registry.mirror import RegistryMirror, mirror_model
+from registry.models import RegisteredModel, RegistryEntry, SyncState
 from tests.mlflow_process import start_server, stop_group
+from training.sync import Counts
 
 ADMIN = ("admin", "password of the admin")
 READER = ("reader", "password of the reader")
@@ -89,6 +95,11 @@ def test_basic_auth_lets_in_whom_it_knows(as_user: Any) -> None:
         assert "wrong" not in str(refused.value)
 
 
+@pytest.fixture(autouse=True)
+def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
+
+
 def _hidden_version(admin: MLflowConnector) -> tuple[str, str]:
     """A version that a reader may see, of a run that it may not."""
     name = f"hidden-{uuid.uuid4().hex[:8]}"
@@ -119,6 +130,29 @@ def test_what_a_server_hides_is_told(
     found = _usable()
     assert found.outcome == "inconclusive"
     assert "reader" in found.message
+    look_after_webhook(reader)
+    SyncState.objects.get_or_create(source="mlflow")
+    cache.clear()
+    assert site_status().narrow_account == "reader"
+
+
+@pytest.mark.django_db
+def test_a_model_that_is_hidden_is_not_taken_for_deleted(
+    as_user: Any, guarded: str, settings: Any, tmp_path: Path
+) -> None:
+    settings.MLFLOW_TRACKING_URI = guarded
+    settings.MLFLOW_JOURNAL_DIR = tmp_path / "journal"
+    name, _ = _hidden_version(as_user(ADMIN))
+    get_connector().close()
+    mirror_model(name)
+    as_user(READER)
+    get_connector().close()
+    mirror = RegistryMirror(Counts(), Counts(), only=name)
+    mirror.mirror_models(get_connector().iter_registered_models())
+    mirror.mirror_versions(get_connector().iter_model_versions())
+    assert not RegisteredModel.objects.get(name=name).deleted_in_mlflow
+    assert not RegistryEntry.objects.get(model=name).deleted_in_mlflow
+    assert not MlflowEvent.objects.exists()
 
 
 def _usable() -> SubjectResult:

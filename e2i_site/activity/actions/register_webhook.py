@@ -35,6 +35,7 @@ def look_after_webhook(connector: MLflowConnector, *, test: bool = False) -> Web
     """
     state, _ = WebhookState.objects.get_or_create(pk=1)
     state.url, state.checked_at = settings.MLFLOW_WEBHOOK_URL, timezone.now()
+    _note_account(connector, state)
     state.problem = _unwanted(connector.transport.url, state.url)
     if not state.problem:
         try:
@@ -49,6 +50,8 @@ def look_after_webhook(connector: MLflowConnector, *, test: bool = False) -> Web
 
 
 _OURS = (
+    "account",
+    "sees_everything",
     "url",
     "webhook_id",
     "secret_mark",
@@ -58,6 +61,16 @@ _OURS = (
     "test_passed",
     "test_detail",
 )
+
+
+def _note_account(connector: MLflowConnector, state: WebhookState) -> None:
+    """Who we are to MLflow; what was known stays when it does not answer or refuses."""
+    try:
+        account = connector.identity()
+    except (Unreachable, Rejected):
+        return
+    state.account = account.name if account else ""
+    state.sees_everything = account.is_admin if account else None
 
 
 def _unwanted(server: str, url: str) -> str:
