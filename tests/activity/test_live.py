@@ -16,6 +16,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from e2i_site.mlflow_connector import get_connector, webhooks
 from registry.mirror import mirror_model
 from tests.activity.conftest import Others
 from tests.mlflow_process import answers, stop_group
@@ -26,7 +27,9 @@ SOON = 2.0
 
 
 @pytest.fixture
-def site(database_url: str, mlflow_server: str, settings: Any, tmp_path: Path) -> Iterator[Any]:
+def site(
+    database_url: str, mlflow_server: str, others: Others, settings: Any, tmp_path: Path
+) -> Iterator[Any]:
     """Web and worker as processes of their own, and the environment of their commands."""
     url = f"http://127.0.0.1:{(port := free_port())}"
     environment = {
@@ -58,6 +61,11 @@ def site(database_url: str, mlflow_server: str, settings: Any, tmp_path: Path) -
         assert time.monotonic() < end, (tmp_path / "log").read_text()[-3000:]
         time.sleep(0.1)
     yield url, environment
+    # MLflow tries again and again to reach a site that is gone, which delays every other delivery.
+    connector = get_connector()
+    for each in webhooks.find(connector, f"{url}/webhooks/mlflow"):
+        webhooks.delete(connector, each.webhook_id)
+    time.sleep(1.1)  # MLflow keeps its list of webhooks for a second.
     for process in started:
         stop_group(process.pid, politely=1)
 
