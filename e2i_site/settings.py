@@ -62,6 +62,8 @@ MLFLOW_JOURNAL_DIR = DATA_DIR / "mlflow-journal"
 GUARD = env.flag("E2I_GUARD", default=True)
 GUARD_TOKEN = env.text("E2I_GUARD_TOKEN") or _local_secret("guard-token")
 GUARD_LIST = Path(env.text("E2I_GUARD_LIST", str(DATA_DIR / "guard" / "governed.json")))
+# `manage.py make_signing_key` makes it; without it versions stay unsigned.
+MODEL_SIGNING_KEY = env.text("E2I_MODEL_SIGNING_KEY", str(DATA_DIR / "keys" / "model-signing.pem"))
 
 INSTALLED_APPS = [
     "unfold",

@@ -73,3 +73,25 @@ class BreakGlassReviewAdmin(ReadOnlyAdmin):
 @admin.register(models.SyncState)
 class SyncStateAdmin(ReadOnlyAdmin):
     list_display = ("source", "mode", "succeeded_at", "failed_at", "server_version")
+
+
+@admin.register(models.VersionMeasurement)
+class VersionMeasurementAdmin(ReadOnlyAdmin):
+    list_display = ("entry", "kind", "state", "sample_size", "seconds", "measured_at")
+    list_filter = ("kind", "state")
+    search_fields = ("entry__model__name", "artifact_digest")
+    list_select_related = ("entry",)
+
+
+@admin.register(models.VersionSignature)
+class VersionSignatureAdmin(ReadOnlyAdmin):
+    list_display = ("entry", "artifact_digest", "key_fingerprint", "signed_at")
+    search_fields = ("entry__model__name", "artifact_digest")
+    list_select_related = ("entry",)
+
+
+@admin.register(models.ModelCard)
+class ModelCardAdmin(ReadOnlyAdmin):
+    list_display = ("entry", "owner", "updated_by", "updated_at")
+    search_fields = ("entry__model__name", "owner")
+    list_select_related = ("entry", "updated_by")

@@ -7,7 +7,8 @@ class RegistryConfig(AppConfig):
 
     def ready(self) -> None:
         from registry.actions.register_version import register_version
-        from registry.gates import builtin  # noqa: F401 - registers the gates
+        from registry.gates import builtin, card, quality, serving  # noqa: F401 - register gates
+        from registry.measuring import kinds  # noqa: F401 - registers what is measured
         from training.hooks import on_version_registered
 
         on_version_registered(register_version)

@@ -55,6 +55,12 @@ class GateOutcome(models.TextChoices):
 BADNESS = (GateOutcome.PASS, GateOutcome.INCONCLUSIVE, GateOutcome.FAIL, GateOutcome.ERROR)
 
 
+class MeasurementState(models.TextChoices):
+    MEASURED = "measured", "Measured"
+    IMPOSSIBLE = "impossible", "Cannot be measured"
+    ERROR = "error", "Error"
+
+
 class ReviewDecision(models.TextChoices):
     APPROVE = "approve", "Approved"
     REJECT = "reject", "Rejected"

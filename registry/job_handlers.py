@@ -52,6 +52,35 @@ def fingerprint(job: JobContext) -> dict[str, Any]:
         raise Wait(f"Waits for MLflow: {error}", seconds=10) from error
 
 
+@handler("registry.measure_version", isolated=True, lease=60)
+def measure_version(job: JobContext) -> dict[str, Any]:
+    """Measure what a version's open promotions need, then evaluate their gates again."""
+    from registry.actions.measure_version import measure_version
+    from registry.actions.refresh_gates import refresh_gates
+    from registry.choices import UNDECIDED
+    from registry.models import Promotion
+
+    entry = job.payload["entry"]
+    try:
+        found = measure_version(entry_id=entry, progress=job.progress)
+    except Unreachable as error:
+        raise Wait(f"Waits for MLflow: {error}", seconds=10) from error
+    for promotion in Promotion.objects.filter(entry=entry, state__in=UNDECIDED):
+        refresh_gates(promotion=promotion)
+    return found
+
+
+@handler("registry.sign_version", lease=120)
+def sign_version(job: JobContext) -> dict[str, Any]:
+    """Sign a version's verified files with E2I's key."""
+    from registry.actions.sign_version import sign_version
+
+    try:
+        return sign_version(entry_id=job.payload["entry"])
+    except Unreachable as error:
+        raise Wait(f"Waits for MLflow: {error}", seconds=10) from error
+
+
 @handler("registry.refresh_promotions")
 def refresh_promotions(job: JobContext) -> dict[str, Any]:
     """Keep the evidence of undecided promotions fresh."""

@@ -10,10 +10,11 @@ from deployments.choices import VerdictState, WindowState
 from deployments.models import ShadowWindow
 from e2i_site.demo import people
 from e2i_site.demo.work import StepFailed, settle
+from registry.actions.measure_version import KIND as MEASURING
 from registry.actions.refresh_gates import refresh_gates
 from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
-from registry.choices import UNDECIDED, PromotionState, ReviewDecision
+from registry.choices import UNDECIDED, GateOutcome, PromotionState, ReviewDecision
 from registry.models import Promotion, RegistryEntry
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ROLLOUT_SECONDS = 90.0
 VERDICT_SECONDS = 60.0
+MEASURE_SECONDS = 120.0
 # The gateway writes its counts about once a second.
 FLUSH_SECONDS = 3.0
 
@@ -46,7 +48,7 @@ def promote(
             entry=entry, to_stage=to_stage, reason=reason, requester=requester
         )
     if promotion.state in UNDECIDED:
-        promotion = refresh_gates(promotion=promotion)
+        promotion = _measured(promotion)
         review_promotion(
             promotion=promotion,
             reviewer=reviewer,
@@ -55,11 +57,21 @@ def promote(
             revision=promotion.revision,
             password=people.password(),
         )
-    settle(timeout=ROLLOUT_SECONDS)
+    # What later stages ask for is measured meanwhile.
+    settle(timeout=ROLLOUT_SECONDS, leave=[MEASURING])
     promotion.refresh_from_db()
     if promotion.state != PromotionState.APPLIED:
         state = promotion.get_state_display()
         raise StepFailed(f"The promotion {promotion} is {state}: {promotion.state_reason}")
+
+
+def _measured(promotion: Promotion) -> Promotion:
+    """The promotion with fresh evidence; waits for what its gates need measured."""
+    promotion = refresh_gates(promotion=promotion)
+    if promotion.gates.filter(outcome=GateOutcome.INCONCLUSIVE).exists():
+        settle(timeout=MEASURE_SECONDS)
+        promotion = refresh_gates(promotion=promotion)
+    return promotion
 
 
 def open_window(entry: RegistryEntry) -> ShadowWindow:

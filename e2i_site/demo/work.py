@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 from django.db.models import Q
 
@@ -36,8 +37,11 @@ def finish(job: Job, *, timeout: float) -> Job:
         time.sleep(POLL_SECONDS)
 
 
-def settle(*, timeout: float) -> None:
-    """Finish all work that is not periodic, such as what is carried to MLflow."""
-    waiting = Job.objects.unfinished().filter(~Q(key__startswith="every:"))
+def settle(*, timeout: float, leave: Collection[str] = ()) -> None:
+    """Finish all work that is not periodic, such as what is carried to MLflow.
+
+    Kinds in `leave` go on by themselves: nobody waits for them now.
+    """
+    waiting = Job.objects.unfinished().filter(~Q(key__startswith="every:"), ~Q(kind__in=leave))
     for job in waiting.order_by("pk"):
         finish(job, timeout=timeout)

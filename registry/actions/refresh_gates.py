@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+from registry.actions.measure_version import ask_for_measurements
 from registry.actions.void_approvals import void_approvals
 from registry.binding import take_present
 from registry.choices import UNDECIDED
@@ -44,6 +45,7 @@ def refresh_gates(*, promotion: Promotion) -> Promotion:
             "gates_evaluated_at",
         ]
     )
+    ask_for_measurements(promotion)
     return promotion
 
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from e2i_site.trail.record import record
 from registry import trail_events
+from registry.actions.sign_version import ask_for_signature
 from registry.choices import Stage, StageCause
 from registry.models import RegisteredModel, RegistryEntry, StageChange
 from training.hooks import RegisteredVersion
@@ -49,6 +50,7 @@ def register_version(version: RegisteredVersion) -> RegistryEntry:
             "source": entry.mlflow_model_uri,
         },
     )
+    ask_for_signature(entry)
     return entry
 
 

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from registry.choices import GateOutcome
+from registry.gates.needs import Needs
 from registry.gates.parameters import COMMON, Parameter, Parameters
-from registry.models import Promotion, PromotionPolicy, RegistryEntry
+from registry.models import Promotion, PromotionPolicy, RegistryEntry, VersionMeasurement
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,11 @@ class GateContext:
     champion: RegistryEntry | None
     policy: PromotionPolicy
     specification: Mapping[str, Any]
+    measurements: Mapping[str, VersionMeasurement] = field(default_factory=dict)
+
+    def measured(self, kind: str) -> VersionMeasurement:
+        """What was measured beforehand because the gate needs it; there is always a result."""
+        return self.measurements[kind]
 
     def parameter(self, name: str) -> Any:
         """The policy's value for one of the gate's declared parameters, or its default."""
@@ -34,7 +40,8 @@ class Measurement:
     """What a gate found.
 
     `binding` is what an approval depends on; when it changes, approvals are void. It defaults to
-    the evidence. A gate whose evidence grows all the time binds to less. `measured_at` is when
+    the evidence. A gate whose evidence grows all the time binds to less. `interval` is
+    {"low", "high", "level"}; `inputs` names by digest what was looked at. `measured_at` is when
     the evidence was taken, where that was before now: evidence that is older than the policy
     allows becomes inconclusive.
     """
@@ -44,6 +51,8 @@ class Measurement:
     measured: str = ""
     limit: str = ""
     sample_size: int | None = None
+    interval: Mapping[str, Any] | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
     evidence: Mapping[str, Any] = field(default_factory=dict)
     binding: Mapping[str, Any] | None = None
     measured_at: datetime | None = None
@@ -71,6 +80,7 @@ class Gate:
     title: str
     function: GateFunction
     parameters: Parameters = field(default_factory=dict)
+    needs: Needs | None = None
 
     def parameter(self, name: str) -> Parameter | None:
         """What a policy may say under `name`; None when the gate knows no such setting."""
@@ -81,18 +91,24 @@ _gates: dict[str, Gate] = {}
 
 
 def gate(
-    gate_id: str, *, title: str, parameters: Parameters | None = None
+    gate_id: str,
+    *,
+    title: str,
+    parameters: Parameters | None = None,
+    needs: Needs | None = None,
 ) -> Callable[[GateFunction], GateFunction]:
     """Register the decorated function. It reads the database only, and is quick.
 
-    `parameters` says what a policy may set; anything else in its entry is refused.
+    `parameters` says what a policy may set; anything else in its entry is refused. `needs` names
+    what has to be measured first, outside the review; until there is a result the gate is
+    inconclusive and the function is not called.
     """
 
     def decorate(function: GateFunction) -> GateFunction:
         known = _gates.get(gate_id)
         if known and known.function.__module__ != function.__module__:
             raise ValueError(f"Gate {gate_id} is already registered.")
-        _gates[gate_id] = Gate(gate_id, title, function, dict(parameters or {}))
+        _gates[gate_id] = Gate(gate_id, title, function, dict(parameters or {}), needs)
         return function
 
     return decorate

@@ -11,7 +11,6 @@ from e2i_site.audit.models import Finding
 from registry.gates.base import GateContext, Measurement, failed, gate, inconclusive, passed
 from registry.gates.parameters import Kind, Parameter
 from training.choices import RunSource
-from training.metrics import LOWER_IS_BETTER
 
 
 @gate("artifact_digest", title="Artifact digest")
@@ -114,60 +113,6 @@ def success_criteria(context: GateContext) -> Measurement:
     if unmet := [row["criterion"] for row in rows if not row["met"]]:
         return failed(f"Not met: {', '.join(unmet)}.", **details)
     return passed(f"All {len(rows)} criteria are met on the test split.", **details)
-
-
-@gate(
-    "champion_comparison",
-    title="Against the champion",
-    parameters={
-        "tolerance": Parameter(
-            Kind.NUMBER, "Largest loss against the champion", default=0.005, minimum=0
-        )
-    },
-)
-def champion_comparison(context: GateContext) -> Measurement:
-    """Not worse than the version in production, on the same test rows."""
-    champion = context.champion
-    if champion is None:
-        return passed("The first version for production: there is no champion to compare with.")
-    mine, theirs = context.entry.training_run, champion.training_run
-    if mine is None or theirs is None:
-        return inconclusive("One of the two versions has no run that is known here.")
-    split, other = getattr(mine, "split", None), getattr(theirs, "split", None)
-    same_rows = (
-        mine.dataset_id is not None
-        and mine.dataset_id == theirs.dataset_id
-        and split is not None
-        and other is not None
-        and split.digests.get("test") == other.digests.get("test")
-    )
-    if not same_rows:
-        return inconclusive(
-            f"{champion} was tested on other rows; the numbers cannot be compared.",
-            evidence={"champion": str(champion)},
-        )
-    metric = mine.primary_metric
-    value, reference = mine.test_metrics.get(metric), theirs.test_metrics.get(metric)
-    if value is None or reference is None:
-        return inconclusive(f"{metric or 'The primary metric'} is missing on one of the two.")
-    tolerance = float(context.parameter("tolerance"))
-    gain = reference - value if metric in LOWER_IS_BETTER else value - reference
-    details: dict[str, Any] = {
-        "measured": f"{metric} {value:.4f} ({gain:+.4f} better)",
-        "limit": f"≥ champion − {tolerance:g}",
-        "sample_size": mine.test_samples,
-        "evidence": {
-            "champion": str(champion),
-            "metric": metric,
-            "value": value,
-            "reference": reference,
-            "gain": gain,
-            "tolerance": tolerance,
-        },
-    }
-    if gain < -tolerance:
-        return failed(f"{metric} is {-gain:.4f} worse than {champion}.", **details)
-    return passed(f"{metric} {value:.4f} against {reference:.4f} of {champion}.", **details)
 
 
 @gate(

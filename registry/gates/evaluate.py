@@ -8,14 +8,22 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from registry.choices import BADNESS, GateOutcome, Stage
-from registry.gates.base import GateContext, Measurement, find
-from registry.models import GateResult, Promotion, PromotionPolicy, RegistryEntry
+from registry.choices import BADNESS, GateOutcome, MeasurementState, Stage
+from registry.gates.base import GateContext, Measurement, find, inconclusive
+from registry.gates.needs import Book, Needs, Want
+from registry.models import (
+    GateResult,
+    Promotion,
+    PromotionPolicy,
+    RegistryEntry,
+    VersionMeasurement,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,17 +44,52 @@ def measure(promotion: Promotion) -> list[GateResult]:
     A gate that raises, or that nobody registered, is an *error*; it never ends the others.
     """
     rules = promotion.policy.for_stage(promotion.to_stage) or {}
-    results = []
-    for position, specification in enumerate(rules.get("gates", []), start=1):
-        context = GateContext(
-            promotion=promotion,
-            entry=promotion.entry,
-            champion=promotion.champion,
-            policy=promotion.policy,
-            specification=specification,
-        )
-        results.append(_measure_one(context, position))
-    return results
+    book = Book(promotion.entry)
+    return [
+        _measure_one(_context(promotion, specification), position, book)
+        for position, specification in enumerate(rules.get("gates", []), start=1)
+    ]
+
+
+def missing(promotion: Promotion) -> list[Want]:
+    """What has to be measured for the promotion's gates, and for those of its later stages.
+
+    Later ones too, so that nobody waits at each stage anew. 1 query.
+    """
+    wants: list[Want] = []
+    for stage, rules in promotion.policy.stages.items():
+        for specification in rules.get("gates", []):
+            needs = _needs(str(specification.get("id", "")))
+            try:
+                hours = max_age_hours(promotion.policy, stage, specification)
+                wants += _renewed(needs(_context(promotion, specification)), hours)
+            except Exception:
+                # Its own evaluation says so, as an error of this gate alone.
+                logger.debug("The needs of %s are not known", specification, exc_info=True)
+    return list(Book(promotion.entry).due(wants)) if wants else []
+
+
+def _renewed(wants: Iterable[Want], hours: float | None) -> Iterable[Want]:
+    """Measured again well before the policy finds the evidence too old."""
+    if hours is None:
+        return wants
+    half = timedelta(hours=hours) / 2
+    return [replace(want, renew_after=min(half, want.renew_after or half)) for want in wants]
+
+
+def _needs(gate_id: str) -> Needs:
+    gate = find(gate_id)
+    return gate.needs if gate and gate.needs else lambda context: ()
+
+
+def _context(promotion: Promotion, specification: Mapping[str, Any]) -> GateContext:
+    return GateContext(
+        promotion=promotion,
+        entry=promotion.entry,
+        champion=promotion.champion,
+        policy=promotion.policy,
+        specification=specification,
+    )
 
 
 def worst(gates: Iterable[GateResult]) -> GateOutcome:
@@ -88,10 +131,10 @@ def content_hash(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _measure_one(context: GateContext, position: int) -> GateResult:
+def _measure_one(context: GateContext, position: int, book: Book) -> GateResult:
     gate_id = str(context.specification.get("id", ""))
     started = time.perf_counter()
-    measurement = _fresh_enough(_guarded(context, gate_id), context)
+    measurement = _fresh_enough(_guarded(context, gate_id, book), context)
     binding = measurement.evidence if measurement.binding is None else measurement.binding
     return GateResult(
         promotion=context.promotion,
@@ -103,6 +146,8 @@ def _measure_one(context: GateContext, position: int) -> GateResult:
         measured=measurement.measured[:200],
         limit=measurement.limit[:200],
         sample_size=measurement.sample_size,
+        interval=dict(measurement.interval) if measurement.interval else None,
+        inputs=_plain(measurement.inputs),
         evidence=_plain(measurement.evidence),
         evidence_hash=content_hash({"outcome": measurement.outcome, "binding": binding}),
         seconds=time.perf_counter() - started,
@@ -112,12 +157,18 @@ def _measure_one(context: GateContext, position: int) -> GateResult:
     )
 
 
-def _guarded(context: GateContext, gate_id: str) -> Measurement:
+def _guarded(context: GateContext, gate_id: str, book: Book) -> Measurement:
     gate = find(gate_id)
     if gate is None:
         return Measurement(GateOutcome.ERROR, f"No gate is called {gate_id!r}.")
     try:
-        return gate.function(context)
+        wants = list(gate.needs(context)) if gate.needs else []
+        rows = {want.kind: book.find(want) for want in wants}
+        if (unmeasured := _unmeasured(context, rows)) is not None:
+            return unmeasured
+        found = {kind: row for kind, row in rows.items() if row is not None}
+        measurement = gate.function(replace(context, measurements=found))
+        return _with_sources(measurement, found)
     except Exception as error:
         logger.exception("Gate %s failed to evaluate", gate_id)
         return Measurement(GateOutcome.ERROR, f"It could not be evaluated: {error}")
@@ -146,6 +197,32 @@ def max_age_hours(
     rules = policy.for_stage(to_stage) or {}
     hours = specification.get("evidence_max_age_hours", rules.get("evidence_max_age_hours"))
     return None if hours is None else float(hours)
+
+
+def _unmeasured(
+    context: GateContext, rows: Mapping[str, VersionMeasurement | None]
+) -> Measurement | None:
+    """Why the gate cannot be judged yet, or at all; None when all it needs was measured."""
+    if rows and not context.entry.artifact_digest:
+        return inconclusive("The digest of the model's files has not been computed yet.")
+    if None in rows.values():
+        return inconclusive("It is being measured; this takes about half a minute.")
+    for row in rows.values():
+        assert row is not None
+        if row.state == MeasurementState.ERROR:
+            return Measurement(GateOutcome.ERROR, f"It could not be measured: {row.problem}")
+        if row.state == MeasurementState.IMPOSSIBLE:
+            return inconclusive(row.problem, inputs=row.inputs)
+    return None
+
+
+def _with_sources(measurement: Measurement, rows: Mapping[str, VersionMeasurement]) -> Measurement:
+    """With what its measurements looked at, and when the oldest of them was taken."""
+    if not rows:
+        return measurement
+    inputs = {name: value for row in rows.values() for name, value in row.inputs.items()}
+    oldest = min(row.measured_at for row in rows.values())
+    return replace(measurement, inputs={**inputs, **measurement.inputs}, measured_at=oldest)
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:

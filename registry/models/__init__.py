@@ -1,7 +1,9 @@
 """Tables of the registry room."""
 
 from registry.models.break_glass import BreakGlass, BreakGlassReview
+from registry.models.card import ModelCard, VersionSignature
 from registry.models.entry import RegisteredModel, RegistryEntry, StageChange
+from registry.models.measurement import TestPredictions, VersionMeasurement
 from registry.models.policy import PromotionPolicy
 from registry.models.promotion import GateResult, Promotion, Review
 from registry.models.sync import SyncState
@@ -10,6 +12,7 @@ __all__ = [
     "BreakGlass",
     "BreakGlassReview",
     "GateResult",
+    "ModelCard",
     "Promotion",
     "PromotionPolicy",
     "RegisteredModel",
@@ -17,4 +20,7 @@ __all__ = [
     "Review",
     "StageChange",
     "SyncState",
+    "TestPredictions",
+    "VersionMeasurement",
+    "VersionSignature",
 ]

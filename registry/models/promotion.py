@@ -126,6 +126,8 @@ class GateResult(models.Model):
     measured = models.CharField(max_length=200, blank=True)
     limit = models.CharField(max_length=200, blank=True)
     sample_size = models.PositiveBigIntegerField(null=True, blank=True)
+    interval = models.JSONField(null=True, blank=True, help_text='{"low", "high", "level"}')
+    inputs = models.JSONField(default=dict, help_text="Digests and sizes of what went in.")
     evidence = models.JSONField(default=dict)
     evidence_hash = models.CharField(max_length=64)
     seconds = models.FloatField()

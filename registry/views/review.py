@@ -54,6 +54,8 @@ _DONE = {
 _JOB_TITLES = {
     "registry.carry_stage": "Aliases, tags, description and record in MLflow",
     "registry.fingerprint": "Digest of the model's files",
+    "registry.measure_version": "Measurements of the version",
+    "registry.sign_version": "Signature over the model's files",
 }
 
 

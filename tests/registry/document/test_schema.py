@@ -78,7 +78,7 @@ def test_a_full_document_is_in_order() -> None:
         ("stages/staging/gates/0", {"id": "champion_comparison"}, "stages.staging.gates[1].id", "twice"),
         ("stages/staging/gates/1/tolerance", -1, "stages.staging.gates[1].tolerance", "at least 0"),
         ("stages/staging/gates/1/tolerance", True, "stages.staging.gates[1].tolerance", "a number"),
-        ("stages/staging/gates/1/limit", 1, "stages.staging.gates[1].limit", "legal: tolerance, dry_run"),
+        ("stages/staging/gates/1/limit", 1, "stages.staging.gates[1].limit", "legal: tolerance, metric, dry_run"),
         ("stages/staging/gates/1/dry_run", "yes", "stages.staging.gates[1].dry_run", "true or false"),
         ("stages/staging/approvals", None, "stages.staging.approvals", "{all_of: […]}"),
         ("stages/staging/approvals/all_of/0/count", 0, "stages.staging.approvals.all_of[0].count", "from 1"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -31,22 +31,50 @@ def intervals(
     With `groups` whole groups are drawn, because rows of one group are not independent. A metric
     that is undefined in more than half of the resamples has no interval.
     """
-    blocks: list[dict[str, Floats]] = [
-        _metrics(problem, y, prediction, threshold, weight)
-        for weight in _weights(len(y), groups, repeats, seed)
+    (drawn,) = resampled(
+        problem, y, [(prediction, threshold)], groups=groups, repeats=repeats, seed=seed
+    )
+    found = {name: percentiles(values) for name, values in drawn.items()}
+    return {name: pair for name, pair in found.items() if pair is not None}
+
+
+def resampled(
+    problem: Problem,
+    y: np.ndarray,
+    answers: Sequence[tuple[Floats, float | None]],
+    *,
+    groups: Ints | None = None,
+    repeats: int = REPEATS,
+    seed: int = SEED,
+) -> list[dict[str, Floats]]:
+    """For each (prediction, threshold) every metric in each of `repeats` resamples, (repeats,).
+
+    All answers are measured on the same drawn rows, so their differences are paired.
+    """
+    blocks: list[list[dict[str, Floats]]] = [
+        [_metrics(problem, y, given, threshold, weight) for given, threshold in answers]
+        for weight in weights(len(y), groups, repeats, seed)
     ]
-    tail = (1 - LEVEL) / 2
-    found: dict[str, tuple[float, float]] = {}
-    for name in blocks[0]:
-        values = np.concatenate([block[name] for block in blocks])
-        values = values[np.isfinite(values)]
-        if len(values) * 2 > repeats:
-            low, high = np.quantile(values, [tail, 1 - tail])
-            found[name] = (float(low), float(high))
-    return found
+    return [
+        {name: np.concatenate([block[place][name] for block in blocks]) for name in first}
+        for place, first in enumerate(blocks[0])
+    ]
 
 
-def _weights(n: int, groups: Ints | None, repeats: int, seed: int) -> Iterator[Floats]:
+def percentiles(values: Floats, level: float = LEVEL) -> tuple[float, float] | None:
+    """The percentile interval of resampled values; None when over half of them are undefined.
+
+    Efron and Tibshirani 1993, chapter 13.
+    """
+    tail = (1 - level) / 2
+    finite = values[np.isfinite(values)]
+    if len(finite) * 2 <= len(values):
+        return None
+    low, high = np.quantile(finite, [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def weights(n: int, groups: Ints | None, repeats: int, seed: int) -> Iterator[Floats]:
     """How often each row is drawn in each repeat, (block, n), block by block."""
     generator = np.random.default_rng(seed)
     unit = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -118,14 +146,16 @@ def _multiclass(y: np.ndarray, p: Floats, weight: Floats) -> dict[str, Floats]:
     decided = p.argmax(axis=1)
     total = weight.sum(axis=1)
     chosen = np.clip(p[np.arange(len(y)), y.astype(int)], 1e-15, 1)
-    scores = []
+    scores, areas = [], []
     for code in range(p.shape[1]):
         tp = weight @ ((decided == code) & (y == code)).astype(float)
         either = weight @ ((decided == code).astype(float) + (y == code))
         scores.append(2 * tp / either)
+        areas.append(_ranking(y == code, p[:, code], weight)["roc_auc"])
     return {
         "accuracy": weight @ (decided == y).astype(float) / total,
         "f1_macro": np.mean(scores, axis=0),
+        "roc_auc_ovr": np.mean(areas, axis=0),
         "log_loss": weight @ -np.log(chosen) / total,
     }
 
