@@ -163,3 +163,9 @@ def may_deprecate(user: User, entry: RegistryEntry) -> Decision:
     if entry.stage in (Stage.PRODUCTION, Stage.SHADOW):
         return refuse(f"It is in {entry.stage}; archive it first.")
     return ALLOWED
+
+
+def may_write_card(user: User) -> Decision:
+    """Write a version's model card."""
+    allowed = has_role(user, *MAY_REQUEST)
+    return ALLOWED if allowed else refuse("Your roles do not include writing model cards.")
