@@ -28,7 +28,11 @@ Key = tuple[str, int]
 
 class RegistryMirror:
     """Mirrors the registry, or one model of it. Make it before MLflow is asked: what is new here
-    since then is not taken for deleted there, and what was read later is not overwritten."""
+    since then is not taken for deleted there, and what was read later is not overwritten.
+
+    Args:
+        before: when the whole registry was read before.
+    """
 
     def __init__(
         self,
@@ -37,7 +41,10 @@ class RegistryMirror:
         *,
         only: str | None = None,
         changes: RegistryChanges | None = None,
+        before: datetime | None = None,
     ) -> None:
+        self.prompts = 0
+        self._only, self._before = only, before
         self._asked_at = timezone.now()
         self._models, self._versions = models, versions
         self._changes = changes or RegistryChanges()
@@ -56,6 +63,7 @@ class RegistryMirror:
         new: dict[datetime | None, str] = {}
         for each in found:
             if each.tags.get(_PROMPT_TAG) == "true":
+                self.prompts += 1
                 continue
             self._models.seen += 1
             self._aliases[each.name] = each.aliases
@@ -71,9 +79,10 @@ class RegistryMirror:
                 continue
             became = new.get(row.created_in_mlflow, "") if row.created_in_mlflow else ""
             self._mark_model_gone(row, became)
-        known = RegisteredModel.objects.filter(name__in=self._aliases)
-        earlier = Q(synced_at=None) | Q(synced_at__lt=self._asked_at)
-        known.filter(earlier).update(synced_at=self._asked_at)
+        if self._only is not None:  # a read of everything that was asked earlier may still come
+            known = RegisteredModel.objects.filter(name__in=self._aliases)
+            earlier = Q(synced_at=None) | Q(synced_at__lt=self._asked_at)
+            known.filter(earlier).update(synced_at=self._asked_at)
 
     def mirror_versions(self, found: Iterable[types.ModelVersion]) -> None:
         """Mirror versions; one that others registered becomes an entry in stage development."""
@@ -96,7 +105,11 @@ class RegistryMirror:
                 self._mark_entry_gone(self._known_entries[key])
 
     def _add_model(self, each: types.RegisteredModel, owners: dict[str, int]) -> None:
-        defaults = {**_values_of_model(each), "experiment_id": _owner(each.name, owners)}
+        defaults = {
+            **_values_of_model(each),
+            "experiment_id": _owner(each.name, owners),
+            "synced_at": self._asked_at,
+        }
         RegisteredModel.objects.get_or_create(name=each.name, defaults=defaults)
         self._models.created += 1
 
@@ -112,7 +125,7 @@ class RegistryMirror:
                 self._models.unchanged += 1
                 return
             self._changes.note_model(row, each)
-            _save_changes(row, values, self._models)
+            _save_changes(row, values, self._models, synced_at=self._asked_at)
 
     def _update_entry(self, row: RegistryEntry, each: types.ModelVersion) -> None:
         values = self._values(each, row)
@@ -143,7 +156,10 @@ class RegistryMirror:
     def _seen_before(self, name: str) -> datetime | None:
         """When the model was mirrored before this time."""
         known = self._known_models.get(name)
-        return known.synced_at if known and not known.deleted_in_mlflow else None
+        if known is None or known.deleted_in_mlflow:
+            return None
+        times = [each for each in (known.synced_at, self._before) if each is not None]
+        return max(times, default=None)
 
     def _values(self, each: types.ModelVersion, row: RegistryEntry) -> dict[str, Any]:
         """What MLflow decides. What was approved is bound to the source that is recorded."""

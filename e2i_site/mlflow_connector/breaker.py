@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from e2i_site.mlflow_connector.errors import MLflowError, Unreachable
+from e2i_site.mlflow_connector.errors import BreakerOpen, MLflowError, Unreachable
 
 CLOSED, OPEN, HALF_OPEN = "closed", "open", "half_open"
 FAILURES_TO_OPEN = 5
@@ -181,13 +181,12 @@ class Breaker:
             return outcome
         raise self._refuse(outcome)
 
-    def _refuse(self, wait: float) -> Unreachable:
+    def _refuse(self, wait: float) -> BreakerOpen:
         self._refused += 1
-        return Unreachable(
+        return BreakerOpen(
             f"MLflow is not asked for another {max(wait, 1):.0f} s because it did not answer "
             "before.",
             retry_after=max(wait, 1.0),
-            counted=False,
         )
 
     def _failed(self, permit: _Permit, reason: str) -> None:

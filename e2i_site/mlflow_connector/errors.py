@@ -23,6 +23,13 @@ class Unreachable(MLflowError):
         self.counted = counted
 
 
+class BreakerOpen(Unreachable):
+    """MLflow was not asked, because it did not answer before."""
+
+    def __init__(self, message: str, *, retry_after: float) -> None:
+        super().__init__(message, retry_after=retry_after, counted=False)
+
+
 class Busy(Unreachable):
     """MLflow asks to come back later (408, 429)."""
 

@@ -188,7 +188,7 @@ class Reads:
         self, experiment_ids: Sequence[str], filter: str = ""
     ) -> Iterator[LoggedModel]:
         """Logged models of the experiments that match MLflow's search expression."""
-        body = {"experiment_ids": list(experiment_ids), "filter": filter}
+        body = {"experiment_ids": list(experiment_ids), "filter": filter, "max_results": 1000}
         for data in self._pages("logged-models/search", "models", body):
             yield LoggedModel.parse(data)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import httpx
+import orjson
 import stamina
 import stamina.instrumentation
 
@@ -51,6 +52,12 @@ def count_requests() -> Iterator[RequestCount]:
         yield counter
     finally:
         _counter.reset(token)
+
+
+def count_request() -> None:
+    """Count one request for the `count_requests` around this."""
+    if counter := _counter.get():
+        counter.value += 1
 
 
 _single: ContextVar[bool] = ContextVar("mlflow_single_attempt", default=False)
@@ -92,7 +99,7 @@ class Transport:
         self.url = url.rstrip("/")
         self.breaker = breaker
         self._timeout = httpx.Timeout(timeout, connect=min(timeout, 10.0))
-        self._policy = policy or RetryPolicy()
+        self.policy = policy or RetryPolicy()
         self._headers = dict(headers or {})
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
@@ -111,6 +118,19 @@ class Transport:
     def search(self, path: str, **body: Any) -> dict[str, Any]:
         """POST that only reads, so it may be repeated."""
         return self.json("POST", API + path, body=body, repeat=True)
+
+    def search_unguarded(self, path: str, **body: Any) -> dict[str, Any]:
+        """One attempt of `search`, past the breaker, for a thread that must not ask its store.
+
+        The thread that waits for the answer minds the breaker, and says `count_request`.
+        """
+
+        def once() -> dict[str, Any]:
+            response = self._client_now().post(API + path, json=body)
+            raise_for(response)
+            return _parsed(response)
+
+        return self._answer(once)
 
     def write(self, method: str, path: str, *, repeat: bool = False, **body: Any) -> dict[str, Any]:
         """A call that changes something. `repeat` says that doing it twice is harmless."""
@@ -193,9 +213,9 @@ class Transport:
             client.close()
 
     def _call(self, once: Callable[[], Result], *, repeat: bool) -> Result:
-        policy = self._policy
+        policy = self.policy
         attempts = stamina.retry_context(
-            on=lambda error: repeat and not _single.get() and _is_worth_repeating(error),
+            on=lambda error: repeat and not _single.get() and is_worth_repeating(error),
             attempts=policy.retries + 1,
             timeout=policy.total,
             wait_initial=policy.initial,
@@ -209,14 +229,16 @@ class Transport:
 
     def _guarded(self, once: Callable[[], Result]) -> Result:
         with self.breaker.guard():
-            if counter := _counter.get():
-                counter.value += 1
-            try:
-                return once()
-            except (httpx.TransportError, httpx.DecodingError) as error:
-                raise Unreachable(self._no_answer(error)) from error
-            except httpx.HTTPError as error:
-                raise Rejected(f"The call to {self.safe_url} cannot be made: {error}") from error
+            count_request()
+            return self._answer(once)
+
+    def _answer(self, once: Callable[[], Result]) -> Result:
+        try:
+            return once()
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise Unreachable(self._no_answer(error)) from error
+        except httpx.HTTPError as error:
+            raise Rejected(f"The call to {self.safe_url} cannot be made: {error}") from error
 
     def _no_answer(self, error: Exception) -> str:
         what = mask_text(str(error)) or type(error).__name__
@@ -273,7 +295,7 @@ def raise_for(response: httpx.Response) -> None:
 
 def _parsed(response: httpx.Response) -> dict[str, Any]:
     try:
-        data = response.json()
+        data = orjson.loads(response.content)
     except ValueError:
         data = None
     if not isinstance(data, dict):
@@ -285,7 +307,7 @@ def _parsed(response: httpx.Response) -> dict[str, Any]:
     return data
 
 
-def _is_worth_repeating(error: Exception) -> bool:
+def is_worth_repeating(error: Exception) -> bool:
     """An open breaker is not: waiting is somebody else's decision."""
     return isinstance(error, Unreachable) and (error.counted or isinstance(error, Busy))
 

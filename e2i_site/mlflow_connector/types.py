@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +38,11 @@ def pairs(items: list[Json] | None) -> dict[str, str]:
     return {item["key"]: item.get("value", "").replace("\0", "") for item in items or []}
 
 
+def clean(data: Json, name: str) -> str:
+    """A text of an answer, empty where there is none, without NUL."""
+    return str(data.get(name) or "").replace("\0", "")
+
+
 @dataclass(frozen=True)
 class ServerInfo:
     """Who answers at the tracking URI."""
@@ -69,8 +75,8 @@ class Experiment:
     def parse(cls, data: Json) -> Experiment:
         return cls(
             experiment_id=data["experiment_id"],
-            name=data["name"],
-            artifact_location=data.get("artifact_location", ""),
+            name=data["name"].replace("\0", ""),
+            artifact_location=clean(data, "artifact_location"),
             lifecycle_stage=data.get("lifecycle_stage", "active"),
             created_at=moment(data.get("creation_time")),
             updated_at=moment(data.get("last_update_time")),
@@ -99,19 +105,27 @@ class Dataset:
     def parse(cls, data: Json) -> Dataset:
         dataset = data.get("dataset", {})
         return cls(
-            name=dataset.get("name", ""),
-            digest=dataset.get("digest", ""),
-            source_type=dataset.get("source_type", ""),
-            source=dataset.get("source", ""),
-            schema=dataset.get("schema", ""),
-            profile=dataset.get("profile", ""),
+            name=clean(dataset, "name"),
+            digest=clean(dataset, "digest"),
+            source_type=clean(dataset, "source_type"),
+            source=clean(dataset, "source"),
+            schema=clean(dataset, "schema"),
+            profile=clean(dataset, "profile"),
             tags=pairs(data.get("tags")),
         )
 
 
+def in_order(datasets: Iterable[Dataset]) -> tuple[Dataset, ...]:
+    """Data sets by name, digest and context."""
+    return tuple(sorted(datasets, key=lambda each: (each.name, each.digest, each.context)))
+
+
 @dataclass(frozen=True)
 class Run:
-    """An MLflow run. `metrics` has the last value of each; `model_outputs` are `m-…` ids."""
+    """An MLflow run. `metrics` has the last value of each; `model_outputs` are `m-…` ids.
+
+    MLflow lists data sets and outputs in no order; here they are by name, and by step.
+    """
 
     run_id: str
     experiment_id: str
@@ -121,6 +135,7 @@ class Run:
     start_time: datetime | None
     end_time: datetime | None
     start_ms: int
+    end_ms: int
     artifact_uri: str
     user_id: str
     params: dict[str, str]
@@ -149,19 +164,26 @@ class Run:
         return cls(
             run_id=info["run_id"],
             experiment_id=info["experiment_id"],
-            name=info.get("run_name", ""),
+            name=clean(info, "run_name"),
             status=info.get("status", ""),
             lifecycle_stage=info.get("lifecycle_stage", "active"),
             start_time=moment(info.get("start_time")),
             end_time=moment(info.get("end_time")),
             start_ms=int(info.get("start_time") or 0),
-            artifact_uri=info.get("artifact_uri", ""),
-            user_id=info.get("user_id", ""),
+            end_ms=int(info.get("end_time") or 0),
+            artifact_uri=clean(info, "artifact_uri"),
+            user_id=clean(info, "user_id"),
             params=pairs(values.get("params")),
             metrics={each["key"]: number(each["value"]) for each in values.get("metrics") or []},
             tags=pairs(values.get("tags")),
-            datasets=tuple(map(Dataset.parse, inputs.get("dataset_inputs") or [])),
-            model_outputs=tuple(each["model_id"] for each in outputs.get("model_outputs") or []),
+            datasets=in_order(map(Dataset.parse, inputs.get("dataset_inputs") or [])),
+            model_outputs=tuple(
+                model_id
+                for _, model_id in sorted(
+                    (int(each.get("step") or 0), each["model_id"])
+                    for each in outputs.get("model_outputs") or []
+                )
+            ),
         )
 
 
@@ -178,6 +200,8 @@ class LoggedModel:
     created_at: datetime | None
     updated_at: datetime | None
     tags: dict[str, str]
+    params: dict[str, str]
+    model_type: str
 
     @property
     def uri(self) -> str:
@@ -189,13 +213,15 @@ class LoggedModel:
         return cls(
             model_id=info["model_id"],
             experiment_id=info.get("experiment_id", ""),
-            name=info.get("name", ""),
+            name=clean(info, "name"),
             status=info.get("status", "").removeprefix("LOGGED_MODEL_"),
             source_run_id=info.get("source_run_id", ""),
-            artifact_uri=info.get("artifact_uri", ""),
+            artifact_uri=clean(info, "artifact_uri"),
             created_at=moment(info.get("creation_timestamp_ms")),
             updated_at=moment(info.get("last_updated_timestamp_ms")),
             tags=pairs(info.get("tags")),
+            params=pairs((data.get("data") or {}).get("params")),
+            model_type=clean(info, "model_type"),
         )
 
 
@@ -214,7 +240,7 @@ class RegisteredModel:
     def parse(cls, data: Json) -> RegisteredModel:
         return cls(
             name=data["name"],
-            description=data.get("description", ""),
+            description=clean(data, "description"),
             created_at=moment(data.get("creation_timestamp")),
             updated_at=moment(data.get("last_updated_timestamp")),
             tags=pairs(data.get("tags")),
@@ -254,12 +280,12 @@ class ModelVersion:
         return cls(
             name=data["name"],
             version=str(data["version"]),
-            source=data.get("source", ""),
+            source=clean(data, "source"),
             run_id=data.get("run_id", ""),
             status=data.get("status", ""),
             stage=data.get("current_stage") or "None",
-            description=data.get("description", ""),
-            user_id=data.get("user_id", ""),
+            description=clean(data, "description"),
+            user_id=clean(data, "user_id"),
             created_at=moment(data.get("creation_timestamp")),
             updated_at=moment(data.get("last_updated_timestamp")),
             tags=pairs(data.get("tags")),

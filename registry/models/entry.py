@@ -36,7 +36,9 @@ class RegisteredModel(models.Model):
         null=True, blank=True, help_text="Stays the same when a model is renamed."
     )
     synced_at = models.DateTimeField(
-        null=True, blank=True, help_text="When MLflow was asked for what the row says."
+        null=True,
+        blank=True,
+        help_text="When MLflow was asked for what the row says.",
     )
 
     class Meta:

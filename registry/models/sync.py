@@ -15,6 +15,10 @@ class SyncState(models.Model):
     failed_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True, help_text="Of the last attempt; empty when it succeeded.")
     counts = models.JSONField(default=dict)
+    progress = models.JSONField(
+        default=dict,
+        help_text="While one is under way: {phase, done, total, seconds_to_go}; total 0: unknown.",
+    )
     cursor = models.JSONField(default=dict)
     server_version = models.CharField(max_length=40, blank=True)
     lease_token = models.UUIDField(null=True, blank=True)

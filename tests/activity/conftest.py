@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from e2i_site.mlflow_connector import MLflowConnector, get_connector
+from e2i_site.mlflow_connector.sources import record_of
 from training.models import MlflowExperiment
 from training.sync import Counts, RunMirror, mirror_experiments
 
@@ -58,9 +59,8 @@ class Others:
         known = set(MlflowExperiment.objects.values_list("mlflow_id", flat=True))
         found = self.connector.get_experiment(self.experiment_id)
         mirror_experiments([found], known & {self.experiment_id}, Counts())
-        mirror = RunMirror(Counts())
-        for _ in mirror.mirror(self.connector.iter_runs([self.experiment_id])):
-            pass
+        runs = self.connector.iter_runs([self.experiment_id])
+        RunMirror(Counts()).mirror(map(record_of, runs))
 
 
 @pytest.fixture

@@ -141,6 +141,15 @@ class TrainingRun(models.Model):
             models.Index(fields=["experiment", "-id"], name="run_by_experiment"),
             models.Index(fields=["status"], name="run_by_status"),
             models.Index(fields=["started_at", "id"], name="run_by_time"),
+            # Each sync asks for these few rows.
+            models.Index(
+                fields=["mlflow_run_id"],
+                name="run_not_mirrored",
+                condition=Q(source=RunSource.E2I, mirror_hash=""),
+            ),
+            models.Index(
+                fields=["mlflow_run_id"], name="run_deleted", condition=Q(deleted_in_mlflow=True)
+            ),
             models.Index(
                 fields=["mlflow_experiment", "started_at", "id"], name="run_by_mlflow_time"
             ),

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from e2i_site.core.errors import E2IError
-from registry.sync import SyncBusy, SyncReport, sync
+from registry.sync import KINDS, SyncBusy, SyncReport, sync
 
 
 class Command(BaseCommand):
@@ -42,11 +42,13 @@ class Command(BaseCommand):
         data = report.as_dict()
         self.stdout.write(
             f"MLflow mirrored ({report.mode}) in {report.seconds:.1f} s, "
-            f"{report.requests} requests."
+            f"{report.requests} requests, runs from {report.source.upper()}."
         )
-        for kind in ("experiments", "runs", "models", "versions"):
+        for kind in KINDS:
             counts = ", ".join(f"{number} {what}" for what, number in data[kind].items())
-            self.stdout.write(f"  {kind:12} {counts}")
+            self.stdout.write(f"  {kind:13} {counts}")
+        for line in (*report.notes, *report.problems):
+            self.stdout.write(f"  {line}")
 
 
 def _sync(*, full: bool, seconds: float) -> SyncReport:

@@ -1,0 +1,99 @@
+"""Store pages of runs, and find out which runs MLflow does not have any more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import QuerySet
+
+from e2i_site.mlflow_connector import MLflowConnector
+from e2i_site.mlflow_connector.sources import Page, record_of
+from training.models import TrainingRun
+from training.sync import RunMirror
+
+IDS_A_SEARCH = 200
+EXPERIMENTS_A_SEARCH = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def store(page: Page, mirror: RunMirror, connector: MLflowConnector, *, new: bool = False) -> None:
+    """Mirror a page; rows in its range whose run is not in MLflow any more are marked.
+
+    Args:
+        new: nothing was mirrored before, so that nothing can be missing.
+    """
+    mirror.mirror(page.records)
+    if new or not (missing := _missing(page)):
+        return
+    # Rows of ours can have another start than MLflow, and runs come while pages are read.
+    ids = list(page.slice.experiment_ids)
+    there = fetch(connector, ids, sorted(missing), mirror)
+    mirror.mark_gone(missing - there)
+
+
+def fetch(
+    connector: MLflowConnector, experiment_ids: list[str], run_ids: Sequence[str], mirror: RunMirror
+) -> set[str]:
+    """Mirror these runs; returns the ids of those that MLflow has."""
+    found = set()
+    for begin in range(0, len(run_ids), IDS_A_SEARCH):
+        listed = ", ".join(f"'{each}'" for each in run_ids[begin : begin + IDS_A_SEARCH])
+        found |= search(connector, experiment_ids, f"attributes.run_id IN ({listed})", mirror)
+    return found
+
+
+def search(
+    connector: MLflowConnector,
+    experiment_ids: list[str],
+    filter: str,
+    mirror: RunMirror,
+    *,
+    view: str = "ALL",
+) -> set[str]:
+    """Mirror what a search finds; returns the ids of the runs."""
+    found = set()
+    for some in _groups(experiment_ids):
+        runs = connector.iter_runs(some, filter=filter, view=view)
+        records = []
+        for run in runs:
+            found.add(run.run_id)
+            records.append(record_of(run))
+            if len(records) >= IDS_A_SEARCH:
+                mirror.mirror(records)
+                records = []
+        mirror.mirror(records)
+    return found
+
+
+def present() -> QuerySet[TrainingRun]:
+    """Rows of runs that MLflow has."""
+    return TrainingRun.objects.filter(mlflow_run_id__isnull=False, deleted_in_mlflow=False)
+
+
+def _missing(page: Page) -> set[str]:
+    """Runs that should have been in the page."""
+    rows = present().filter(mlflow_experiment__mlflow_id__in=page.slice.experiment_ids)
+    if not page.is_whole:
+        low, high = _instant(page.low), _instant(page.high)
+        rows = rows.filter(started_at__isnull=False)
+        if low is not None:
+            rows = rows.filter(started_at__gte=low)
+        if high is not None:
+            rows = rows.filter(started_at__lt=high)
+    return {str(each) for each in rows.values_list("mlflow_run_id", flat=True)} - page.ids
+
+
+def _instant(milliseconds: int | None) -> datetime | None:
+    """As a date; None where it is none, which then bounds nothing."""
+    if milliseconds is None:
+        return None
+    try:
+        return _EPOCH + timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return None
+
+
+def _groups(ids: list[str]) -> Iterable[list[str]]:
+    for begin in range(0, len(ids), EXPERIMENTS_A_SEARCH):
+        yield ids[begin : begin + EXPERIMENTS_A_SEARCH]

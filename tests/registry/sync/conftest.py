@@ -1,0 +1,48 @@
+"""A server of our own, so that every number can be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from e2i_site.mlflow_connector import MLflowConnector, get_connector
+from tests.mlflow_process import start_server, stop_group
+from tests.registry.sync.world import World
+
+
+@pytest.fixture(scope="session")
+def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def own_server(own_folder: Path) -> Iterator[str]:
+    process, url = start_server(own_folder)
+    yield url
+    stop_group(process.pid)
+
+
+@pytest.fixture
+def store_uri(own_folder: Path) -> str:
+    """MLflow's database, as MLFLOW_BACKEND_STORE_URI has it."""
+    return f"sqlite:///{own_folder / 'mlflow.sqlite3'}"
+
+
+@pytest.fixture
+def mlflow(own_server: str, db: None, settings: Any, tmp_path: Path) -> Iterator[MLflowConnector]:
+    """The shared connector, pointed at the own server and emptied of what tests before left."""
+    settings.MLFLOW_TRACKING_URI = own_server
+    settings.MLFLOW_JOURNAL_DIR = tmp_path / "journals"
+    connector = get_connector()
+    for model in connector.iter_registered_models():
+        connector.transport.write("DELETE", "registered-models/delete", name=model.name)
+    yield connector
+    connector.close()
+
+
+@pytest.fixture
+def world(mlflow: MLflowConnector) -> World:
+    return World(mlflow)

@@ -1,0 +1,8 @@
+"""Mirror MLflow's experiments, runs and logged models. Rows that say the same are not written."""
+
+from training.sync.counts import Counts
+from training.sync.experiments import mirror_experiments
+from training.sync.logged_models import LoggedModelMirror
+from training.sync.runs import RunMirror
+
+__all__ = ["Counts", "LoggedModelMirror", "RunMirror", "mirror_experiments"]
