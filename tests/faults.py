@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-MODES = ("refuse", "hang", "stall", "error", "drop", "truncate", "busy")
+MODES = ("refuse", "hang", "stall", "error", "drop", "truncate", "corrupt", "busy")
 _CANNED = {
     "error": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\n{}",
     "busy": b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}",
@@ -27,6 +27,7 @@ class Fault:
     the fault is lifted, then as usual. stall: the server does its
     work at once and the answer waits. error, busy: 500 and 429 without asking the server. drop:
     the server does its work and the answer is lost. truncate: half of the answer arrives.
+    corrupt: all of it arrives, and its body is nonsense. `body`: what the request must hold.
     """
 
     mode: str
@@ -34,6 +35,7 @@ class Fault:
     skip: int = 0
     times: int | None = None
     first_only: bool = False
+    body: str = ""
     hits: int = 0
     known: set[int] = field(default_factory=set)
     lifted: threading.Event = field(default_factory=threading.Event)
@@ -41,6 +43,8 @@ class Fault:
 
     def takes(self, request: str, message: bytes) -> bool:
         if self.lifted.is_set() or not re.search(self.match, request):
+            return False
+        if self.body.encode() not in message:
             return False
         if self.first_only and hash(message) in self.known:
             return False
@@ -71,13 +75,14 @@ class FaultProxy:
         skip: int = 0,
         times: int | None = None,
         first_only: bool = False,
+        body: str = "",
     ) -> Fault:
         """Break matching requests from now on: after the first `skip`, and `times` times.
 
         `first_only`: each different request is broken when it comes first, not when it is repeated.
         """
         assert mode in MODES
-        made = Fault(mode, match, skip, times, first_only)
+        made = Fault(mode, match, skip, times, first_only, body)
         with self._lock:
             self._faults.append(made)
         return made
@@ -140,6 +145,9 @@ class FaultProxy:
                 fault.lifted.wait(60)
         if mode == "drop":
             return
+        if mode == "corrupt":
+            head, _, content = answer.partition(b"\r\n\r\n")
+            answer = head + b"\r\n\r\n" + b"x" * len(content)
         client.sendall(answer[: len(answer) // 2] if mode == "truncate" else answer)
 
     def _forward(self, message: bytes) -> bytes:
