@@ -65,6 +65,7 @@ beat_schedule = {
     "refresh promotions": _every("registry.refresh_promotions", timedelta(seconds=30)),
     "look after notifications": _every("notifications.sweep", timedelta(minutes=5)),
     "tell the guard": _every("registry.publish_governed", timedelta(seconds=30)),
+    "deadlines of promotions": _every("registry.deadlines", timedelta(minutes=5)),
     "audit": _every("audit.run", timedelta(minutes=15)),
     "empty the embedded broker": {"task": "broker.purge", "schedule": timedelta(minutes=10)},
 }

@@ -70,6 +70,12 @@ class BreakGlassReviewAdmin(ReadOnlyAdmin):
     list_select_related = ("break_glass__promotion__entry", "reviewer")
 
 
+@admin.register(models.ReviewAssignment)
+class ReviewAssignmentAdmin(ReadOnlyAdmin):
+    list_display = ("promotion", "person", "group", "assigned_by", "assigned_at")
+    list_select_related = ("promotion__entry", "person", "assigned_by")
+
+
 @admin.register(models.SyncState)
 class SyncStateAdmin(ReadOnlyAdmin):
     list_display = ("source", "mode", "succeeded_at", "failed_at", "server_version")

@@ -104,7 +104,7 @@ def _gate(now: GateResult, old: tuple[str, str], measured: str) -> str:
     turned = f"{outcome} → {is_now}" if outcome != is_now else f"still {is_now.lower()}"
     observed = now.measured or now.summary
     if measured and measured != observed:
-        return f"{title(now.gate_id)}: {turned}; {measured} → {observed}."
+        return f"{title(now.gate_id)}: {turned}; {_short(measured)} → {_short(observed)}."
     return (
         f"{title(now.gate_id)}: {turned}; evidence {_short(old[1])} → {_short(now.evidence_hash)}."
     )

@@ -38,10 +38,17 @@ class PromotionState(models.TextChoices):
     REJECTED = "rejected", "Rejected"
     WITHDRAWN = "withdrawn", "Withdrawn"
     SUPERSEDED = "superseded", "Superseded"
+    EXPIRED = "expired", "Expired"
 
 
 OPEN_PROMOTION = (PromotionState.OPEN, PromotionState.CHANGES_REQUESTED, PromotionState.APPROVED)
 UNDECIDED = (PromotionState.OPEN, PromotionState.CHANGES_REQUESTED)
+
+
+class Risk(models.TextChoices):
+    LOW = "low", "Low risk"
+    MEDIUM = "medium", "Medium risk"
+    HIGH = "high", "High risk"
 
 
 class GateOutcome(models.TextChoices):

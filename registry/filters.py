@@ -11,8 +11,8 @@ import django_filters
 from django import forms
 from django.db.models import Q, QuerySet
 
-from registry.choices import OPEN_PROMOTION, PromotionState, Stage
-from registry.models import Promotion, RegisteredModel, RegistryEntry
+from registry.choices import OPEN_PROMOTION, PromotionState, Risk, Stage
+from registry.models import Promotion, RegisteredModel, RegistryEntry, ReviewAssignment
 
 
 class PromotionFilter(django_filters.FilterSet):
@@ -30,6 +30,10 @@ class PromotionFilter(django_filters.FilterSet):
         field_name="requester__username", lookup_expr="iexact", label="Requester's user name"
     )
     policy = django_filters.CharFilter(field_name="policy__name", label="Policy name")
+    risk = django_filters.ChoiceFilter(choices=Risk.choices)
+    reviewer = django_filters.CharFilter(
+        method="by_reviewer", label="User or group that was asked to review"
+    )
     text = django_filters.CharFilter(method="by_text", label="Text in the model name or reason")
 
     class Meta:
@@ -39,6 +43,14 @@ class PromotionFilter(django_filters.FilterSet):
     def by_open(self, queryset: QuerySet[Promotion], name: str, value: bool) -> QuerySet[Promotion]:
         wanted = Q(state__in=OPEN_PROMOTION)
         return queryset.filter(wanted if value else ~wanted)
+
+    def by_reviewer(
+        self, queryset: QuerySet[Promotion], name: str, value: str
+    ) -> QuerySet[Promotion]:
+        asked = ReviewAssignment.objects.filter(
+            Q(person__username__iexact=value) | Q(group__iexact=value)
+        )
+        return queryset.filter(pk__in=asked.values("promotion"))
 
     def by_text(self, queryset: QuerySet[Promotion], name: str, value: str) -> QuerySet[Promotion]:
         for word in value.split():
@@ -99,6 +111,8 @@ TOKENS = {
     "to": "to_stage",
     "by": "requester",
     "policy": "policy",
+    "risk": "risk",
+    "reviewer": "reviewer",
 }
 IS = {
     "open": ("open", "true"),

@@ -48,6 +48,7 @@ def headline(
         PromotionState.REJECTED: ("bad", f"Rejected: {why}"),
         PromotionState.WITHDRAWN: ("quiet", f"Withdrawn: {why}"),
         PromotionState.SUPERSEDED: ("quiet", f"Superseded: {why}"),
+        PromotionState.EXPIRED: ("quiet", f"Expired: {why}"),
     }[PromotionState(promotion.state)]
     if promotion.past_gates and promotion.state == PromotionState.APPROVED:
         tone, sentence = "warn", "Let past its gates; the roll-out is under way."

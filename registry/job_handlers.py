@@ -109,6 +109,24 @@ def audit_break_glass(job: JobContext) -> dict[str, Any]:
     return {"audit_run": run.pk, **run.counts}
 
 
+@handler("registry.deadlines")
+def deadlines(job: JobContext) -> dict[str, Any]:
+    """Remind of undecided promotions and end those that are too old."""
+    from registry.actions.deadlines import expire_promotion, remind
+    from registry.choices import UNDECIDED
+    from registry.models import Promotion
+
+    expired = reminded = 0
+    undecided = Promotion.objects.filter(state__in=UNDECIDED).select_related("entry").order_by("pk")
+    for count, promotion in enumerate(undecided.iterator(), start=1):
+        if expire_promotion(promotion=promotion):
+            expired += 1
+        else:
+            reminded += remind(promotion=promotion)
+        job.progress("Looking at deadlines", count)
+    return {"expired": expired, "reminded": reminded}
+
+
 @handler("mlflow.sync", lease=120)
 def sync_mlflow(job: JobContext) -> dict[str, Any]:
     """Mirror MLflow; payload {"full": true} reads every run again."""

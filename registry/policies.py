@@ -52,6 +52,11 @@ def approval_rules(promotion: Promotion) -> ApprovalRules:
     return ApprovalRules.from_rules(stage_rules(promotion).get("approvals"))
 
 
+def may_decide_groups(promotion: Promotion) -> tuple[str, ...]:
+    """The groups whose decision the promotion's policy counts."""
+    return approval_rules(promotion).groups
+
+
 def stage_rules(promotion: Promotion) -> dict[str, Any]:
     """What its policy says about promotions to its stage."""
     return promotion.policy.for_stage(promotion.to_stage) or {}
@@ -128,6 +133,15 @@ def _approval_refusals(user: User, promotion: Promotion, gates: Iterable[GateRes
         names = ", ".join(f"{gate.gate_id} ({gate.outcome})" for gate in blocking)
         reasons.append(f"Not every gate has passed: {names}.")
     return reasons
+
+
+def may_assign(user: User, promotion: Promotion) -> Decision:
+    """Choose who is asked to review."""
+    if promotion.state not in UNDECIDED:
+        return refuse(f"It is {PromotionState(promotion.state).label.lower()}.")
+    if user.pk != promotion.requester_id and not has_role(user, Role.ADMINISTRATOR):
+        return refuse("Only the requester or an administrator chooses reviewers.")
+    return ALLOWED
 
 
 def may_withdraw(user: User, promotion: Promotion) -> Decision:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, F, Max, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
+from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Concat
 from django.utils import timezone
 
@@ -26,6 +26,7 @@ from registry.choices import (
 from registry.models import (
     GateResult,
     Promotion,
+    PromotionPolicy,
     RegisteredModel,
     RegistryEntry,
     Review,
@@ -182,6 +183,8 @@ TABS = {
     "decided": "Decided",
     "all": "All",
 }
+# Where the one that has waited longest comes first.
+WAITING_TABS = ("needs-me", "waiting", "mine")
 
 
 @dataclass(frozen=True)
@@ -189,52 +192,62 @@ class Queue:
     """The promotions that fit a filter, by tab. Each one is in exactly one tab besides "all"."""
 
     counts: dict[str, int]
-    keys: dict[str, list[int]]
+    tabs: dict[str, Q]
     fitting: QuerySet[Promotion]
     newest: int = 0
 
     def rows(self, tab: str) -> QuerySet[Promotion]:
         """Those in `tab`, oldest first where somebody waits, else newest first."""
-        if tab == "all":
-            return light(self.fitting).order_by("-id")
-        if tab == "decided":
-            return light(self.fitting.exclude(pk__in=self._open())).order_by(
-                F("decided_at").desc(nulls_last=True), "-id"
-            )
-        return light(self.fitting.filter(pk__in=self.keys[tab])).order_by("id")
-
-    def _open(self) -> list[int]:
-        return [key for keys in self.keys.values() for key in keys]
+        order = "id" if tab in WAITING_TABS else "-id"
+        found = light(self.fitting.filter(self.tabs[tab]))
+        return found.defer("policy__stages", "risk_reasons").order_by(order)
 
 
 def queue(user: User, fitting: QuerySet[Promotion]) -> Queue:
-    """Sort the promotions in `fitting` into tabs for `user`; 3 queries.
+    """Sort the promotions in `fitting` into tabs for `user`; 2 queries, whatever their number.
 
     The same policy that enables the buttons says whose decision is needed.
     """
-    approvals = Review.objects.filter(decision=ReviewDecision.APPROVE, void_reason="")
-    opened = light(fitting).filter(pk__in=Promotion.objects.open().values("pk"))
-    keys: dict[str, list[int]] = defaultdict(list)
-    for promotion in opened.prefetch_related(Prefetch("reviews", approvals, to_attr="approvals")):
-        keys[_tab(user, promotion)].append(promotion.pk)
-    facts = fitting.aggregate(total=Count("pk"), newest=Max("pk"))
-    total = facts["total"]
-    sorted_keys = {tab: keys[tab] for tab in ("needs-me", "waiting", "mine")}
-    counts = {tab: len(found) for tab, found in sorted_keys.items()}
-    counts["decided"] = total - sum(counts.values())
-    return Queue({**counts, "all": total}, sorted_keys, fitting, facts["newest"] or 0)
-
-
-def _tab(user: User, promotion: Promotion) -> str:
-    if promotion.requester_id == user.pk:
-        return "mine"
-    approved = any(
-        review.reviewer_id == user.pk
-        for review in promotion.approvals  # type: ignore[attr-defined]
+    opened, mine = Q(state__in=OPEN_PROMOTION), Q(requester=user)
+    approved = Review.objects.filter(
+        reviewer=user,
+        decision=ReviewDecision.APPROVE,
+        void_reason="",
+        promotion__state=UNDECIDED[0],
     )
-    if needs_decision(user, promotion) and not approved:
-        return "needs-me"
-    return "waiting"
+    needs_me = _may_decide(user) & ~mine & ~Q(pk__in=approved.values("promotion"))
+    tabs = {
+        "needs-me": needs_me,
+        "waiting": opened & ~mine & ~needs_me,
+        "mine": opened & mine,
+        "decided": ~opened,
+        "all": Q(),
+    }
+    facts = fitting.aggregate(
+        newest=Max("pk"),
+        **{f"in_{n}": Count("pk", filter=tab) for n, tab in enumerate(tabs.values()) if tab},
+        total=Count("pk"),
+    )
+    counts = {tab: facts.get(f"in_{n}", facts["total"]) for n, tab in enumerate(tabs)}
+    return Queue(counts, tabs, fitting, facts["newest"] or 0)
+
+
+def _may_decide(user: User) -> Q:
+    """Promotions in review whose policy lets `user` decide; 1 query.
+
+    Who may decide depends on policy and target stage only, besides who asked.
+    """
+    found = Q(pk__in=())
+    by_stage: dict[str, list[int]] = defaultdict(list)
+    in_use = Promotion.objects.filter(state=UNDECIDED[0]).values("policy")
+    for policy in PromotionPolicy.objects.filter(pk__in=in_use):
+        for stage in Stage.values:
+            asked = Promotion(policy=policy, to_stage=stage, state=UNDECIDED[0])
+            if may_review(user, asked, ReviewDecision.REJECT):
+                by_stage[stage].append(policy.pk)
+    for stage, policies in by_stage.items():
+        found |= Q(state=UNDECIDED[0], to_stage=stage, policy__in=policies)
+    return found
 
 
 def needs_decision(user: User, promotion: Promotion) -> bool:

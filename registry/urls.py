@@ -22,6 +22,7 @@ urlpatterns = [
     path("promotions/export/", queue.export, name="promotions_export"),
     path("promotions/new/", requests.new, name="request"),
     path("promotions/<int:pk>/", review.promotion, name="promotion"),
+    path("promotions/<int:pk>/reviewers/", review.reviewers, name="promotion_reviewers"),
     path("promotions/<int:pk>/refresh/", review.refresh, name="promotion_refresh"),
     path("promotions/<int:pk>/break-glass/", emergency.past_gates, name="break_glass"),
     path("promotions/<int:pk>/break-glass/judge/", emergency.judge, name="judge_break_glass"),

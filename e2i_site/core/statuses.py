@@ -70,6 +70,10 @@ _LOOKS: dict[str, Look] = {
     "rejected": Look("bad", "x"),
     "withdrawn": Look("quiet", "arrow-back-up"),
     "superseded": Look("quiet", "arrow-right"),
+    "expired": Look("quiet", "hourglass"),
+    "high": Look("bad", "alert-triangle", "High risk"),
+    "medium": Look("warn", "alert-circle", "Medium risk"),
+    "low": Look("quiet", "info-circle", "Low risk"),
     "comment": Look("quiet", "message"),
     # deployments
     "deploying": Look("info", "loader-2"),

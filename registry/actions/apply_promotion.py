@@ -10,6 +10,7 @@ from django.utils import timezone
 from e2i_site.core.errors import Conflict, Refused
 from e2i_site.trail.record import record
 from registry import rollouts, trail_events
+from registry.actions import tell
 from registry.actions.stages import change_stage, make_room, refuse_if_taken
 from registry.actions.void_approvals import changes_since_approval
 from registry.choices import PromotionState, Stage, StageCause
@@ -72,4 +73,5 @@ def apply_promotion(*, promotion: Promotion, actor: User | None) -> Promotion:
     if promotion.to_stage == Stage.ARCHIVED:
         rollouts.left(entry, left, actor, promotion.reason)
     promotion.refresh_from_db()
+    tell.carried_out(promotion, actor=actor)
     return promotion

@@ -28,6 +28,7 @@ from registry.models import (
     RegistryEntry,
 )
 from registry.policies import gates_not_passed
+from registry.risk import risk_of
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -68,7 +69,17 @@ def break_glass(
         promotion.state_reason = ""
         promotion.past_gates = True
         promotion.decided_at = broken.at
-        promotion.save(update_fields=["state", "state_reason", "past_gates", "decided_at"])
+        promotion.risk, promotion.risk_reasons = risk_of(promotion, promotion.gates.all())
+        promotion.save(
+            update_fields=[
+                "state",
+                "state_reason",
+                "past_gates",
+                "risk",
+                "risk_reasons",
+                "decided_at",
+            ]
+        )
         RegistryEntry.objects.filter(pk=entry.pk).update(past_gates=True)
         _tell(broken)
         ask_for_audit(actor=actor)

@@ -9,6 +9,7 @@ from django.db import transaction
 from e2i_site.core.errors import Conflict
 from e2i_site.trail.record import record
 from registry import trail_events
+from registry.actions import tell
 from registry.actions.void_approvals import void_changed
 from registry.choices import PromotionState
 from registry.locks import lock_model
@@ -30,6 +31,7 @@ def fail_promotion(*, promotion: Promotion, actor: User | None, reason: str) -> 
     void_changed(promotion)
     record(trail_events.PROMOTION_FAILED, actor=actor, subject=promotion, reason=reason)
     promotion.refresh_from_db()
+    tell.carried_out(promotion, actor=actor)
     return promotion
 
 

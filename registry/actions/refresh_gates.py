@@ -12,6 +12,7 @@ from registry.choices import UNDECIDED
 from registry.gates.evaluate import binding_hash
 from registry.locks import lock_model
 from registry.models import GateResult, Promotion
+from registry.risk import risk_of
 
 
 @transaction.atomic
@@ -34,6 +35,7 @@ def refresh_gates(*, promotion: Promotion) -> Promotion:
         promotion.revision += 1
         void_approvals(promotion, results, binding)
     promotion.binding_hash = binding
+    promotion.risk, promotion.risk_reasons = risk_of(promotion, results)
     promotion.gates_evaluated_at = timezone.now()
     promotion.save(
         update_fields=[
@@ -42,6 +44,8 @@ def refresh_gates(*, promotion: Promotion) -> Promotion:
             "artifact_digest",
             "revision",
             "binding_hash",
+            "risk",
+            "risk_reasons",
             "gates_evaluated_at",
         ]
     )

@@ -10,6 +10,7 @@ from e2i_site.core.errors import Conflict, InvalidInput
 from e2i_site.jobs.enqueue import enqueue
 from e2i_site.trail.record import record
 from registry import trail_events
+from registry.actions import tell
 from registry.actions.refresh_gates import refresh_gates
 from registry.actions.stages import refuse_if_taken
 from registry.choices import PromotionState, ReviewDecision, Stage
@@ -75,6 +76,7 @@ def request_promotion(
             actor=requester,
             key=f"fingerprint:{entry.pk}",
         )
+    tell.review_needed(promotion, actor=requester, text=promotion.reason)
     return refresh_gates(promotion=promotion)
 
 

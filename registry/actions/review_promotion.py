@@ -12,12 +12,14 @@ from e2i_site.core.errors import Conflict, InvalidInput
 from e2i_site.core.roles import roles_of
 from e2i_site.trail.record import record
 from registry import rollouts, trail_events
+from registry.actions import tell
 from registry.actions.apply_promotion import apply_promotion
 from registry.actions.prove_identity import prove_identity
 from registry.actions.refresh_gates import refresh_gates
 from registry.choices import SERVED_STAGES, PromotionState, ReviewDecision
 from registry.gates.evaluate import binding_hash
 from registry.locks import lock_model
+from registry.mentions import mentioned
 from registry.models import Promotion, Review
 from registry.policies import approval_rules, approvers, may_review
 from registry.signature import SIGNED, sign
@@ -78,6 +80,8 @@ def review_promotion(
         )
         if decision in SIGNED:
             sign(review, signer=reviewer, gates=gates, at=timezone.now())
+        named = mentioned(review.reason)
+        review.mentions = [user.get_username() for user in named]
         review.save()
         record(
             trail_events.PROMOTION_REVIEWED,
@@ -93,6 +97,7 @@ def review_promotion(
             reason=review.reason,
         )
         _act(promotion, review)
+        tell.reviewed(review, named)
     return review
 
 
@@ -117,6 +122,10 @@ def _act(promotion: Promotion, review: Review) -> None:
         promotion.state = PromotionState.CHANGES_REQUESTED
         promotion.revision += 1
         promotion.save(update_fields=["state", "revision"])
+    else:
+        # Whoever decides next has read it, or is shown it first.
+        promotion.revision += 1
+        promotion.save(update_fields=["revision"])
 
 
 def _count_approvals(promotion: Promotion, review: Review) -> None:

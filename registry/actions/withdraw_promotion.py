@@ -10,8 +10,10 @@ from django.utils import timezone
 from e2i_site.core.errors import InvalidInput
 from e2i_site.trail.record import record
 from registry import trail_events
+from registry.actions import tell
 from registry.choices import PromotionState, ReviewDecision
 from registry.locks import lock_model
+from registry.mentions import mentioned
 from registry.models import Promotion, Review
 from registry.policies import may_resubmit, may_withdraw
 
@@ -53,6 +55,7 @@ def resubmit_promotion(*, promotion: Promotion, actor: User, reason: str) -> Pro
         reason=reason.strip(),
         revision=promotion.revision,
         binding_hash=promotion.binding_hash,
+        mentions=[user.get_username() for user in mentioned(reason)],
     )
     record(
         trail_events.PROMOTION_REVIEWED,
@@ -62,4 +65,5 @@ def resubmit_promotion(*, promotion: Promotion, actor: User, reason: str) -> Pro
         new={"state": PromotionState.OPEN},
         reason=reason,
     )
+    tell.review_needed(promotion, actor=actor, text=reason)
     return promotion

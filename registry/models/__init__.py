@@ -5,7 +5,7 @@ from registry.models.card import ModelCard, VersionSignature
 from registry.models.entry import RegisteredModel, RegistryEntry, StageChange
 from registry.models.measurement import TestPredictions, VersionMeasurement
 from registry.models.policy import PromotionPolicy
-from registry.models.promotion import GateResult, Promotion, Review
+from registry.models.promotion import GateResult, Promotion, Review, ReviewAssignment
 from registry.models.sync import SyncState
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "RegisteredModel",
     "RegistryEntry",
     "Review",
+    "ReviewAssignment",
     "StageChange",
     "SyncState",
     "TestPredictions",

@@ -13,6 +13,7 @@ from registry.choices import (
     GateOutcome,
     PromotionState,
     ReviewDecision,
+    Risk,
     Stage,
 )
 from registry.models.entry import RegistryEntry
@@ -69,6 +70,16 @@ class Promotion(models.Model):
     )
     past_gates = models.BooleanField(
         default=False, help_text="Break-glass: it went past its gates. For ever."
+    )
+    risk = models.CharField(
+        max_length=6,
+        choices=Risk.choices,
+        blank=True,
+        help_text="By the rule of registry/risk.py, with the gates; empty until computed.",
+    )
+    risk_reasons = models.JSONField(default=list, help_text="Sentences, the heaviest first.")
+    reminders = models.PositiveIntegerField(
+        default=0, help_text="Periods of the policy for which somebody was reminded."
     )
     gates_evaluated_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -174,6 +185,9 @@ class Review(models.Model):
     groups = models.JSONField(
         null=True, help_text="Names of the reviewer's groups at that moment; null: not recorded."
     )
+    mentions = models.JSONField(
+        default=list, help_text="User names in the reason that belong to people."
+    )
     void_reason = models.TextField(
         blank=True, help_text="Why it counts no more; empty while it counts."
     )
@@ -204,3 +218,49 @@ class Review(models.Model):
 
     def __str__(self) -> str:
         return f"{self.reviewer}: {self.decision}"
+
+
+class ReviewAssignment(models.Model):
+    """Somebody, or a group, who was asked to review a promotion."""
+
+    promotion = models.ForeignKey(Promotion, on_delete=models.PROTECT, related_name="assignments")
+    person = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="review_assignments",
+    )
+    group = models.CharField(max_length=150, blank=True, help_text="Name of a group of people.")
+    assigned_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+"
+    )
+    assigned_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        db_table = "ml_review_assignments"
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["promotion", "person"],
+                condition=Q(person__isnull=False),
+                name="assignment_one_a_person",
+            ),
+            models.UniqueConstraint(
+                fields=["promotion", "group"],
+                condition=~Q(group=""),
+                name="assignment_one_a_group",
+            ),
+            models.CheckConstraint(
+                condition=Q(person__isnull=False, group="") | Q(person__isnull=True) & ~Q(group=""),
+                name="assignment_person_or_group",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """The user name, or the group's."""
+        return self.person.get_username() if self.person is not None else self.group

@@ -11,13 +11,18 @@ from registry.models import GateResult, Promotion, Review
 
 
 def snapshot(
-    promotion: Promotion, gates: Sequence[GateResult], reviews: Sequence[Review]
+    promotion: Promotion,
+    gates: Sequence[GateResult],
+    reviews: Sequence[Review],
+    assigned: str = "",
 ) -> dict[str, Any]:
     """What the page shows, small enough for a hidden field. It never decides anything."""
     return {
         "state": promotion.state,
         "digest": promotion.artifact_digest,
         "champion": promotion.champion_id,
+        "policy": str(promotion.policy),
+        "assigned": assigned,
         "gates": {gate.gate_id: [gate.outcome, gate.evidence_hash[:16]] for gate in gates},
         "review": max((review.pk for review in reviews), default=0),
     }
@@ -28,9 +33,10 @@ def changes_since(
     promotion: Promotion,
     gates: Sequence[GateResult],
     reviews: Sequence[Review],
+    assigned: str = "",
 ) -> list[str]:
     """Sentences about every difference between `seen` and now."""
-    now = snapshot(promotion, gates, reviews)
+    now = snapshot(promotion, gates, reviews, assigned)
     found = []
     if seen.get("state") != now["state"]:
         before = _label(PromotionState, seen.get("state"))
@@ -40,6 +46,11 @@ def changes_since(
     if seen.get("champion") != now["champion"]:
         champion = promotion.champion or "no version"
         found.append(f"The version in production is now {champion}.")
+    if seen.get("policy") != now["policy"]:
+        found.append(f"Policy: {seen.get('policy') or 'not shown'} → {now['policy']}.")
+    if seen.get("assigned") != now["assigned"]:
+        before = seen.get("assigned") or "nobody"
+        found.append(f"Asked to review: {before} → {assigned or 'nobody'}.")
     found += _gates(seen.get("gates"), gates)
     found += _reviews(seen.get("review"), reviews)
     return found

@@ -12,6 +12,7 @@ from e2i_site.core.statuses import look
 from e2i_site.trail.events import label
 from e2i_site.trail.models import TrailEntry
 from registry.choices import StageCause
+from registry.mentions import linked
 from registry.models import Promotion, Review, StageChange
 
 
@@ -49,7 +50,8 @@ def _review(review: Review) -> Event:
     if review.void_reason:
         title, tone = f"{title}; it counts no more: {review.void_reason}", "quiet"
     actor = review.reviewer.get_username()
-    return Event(review.created_at, title, actor, review.reason, seen.icon, tone)
+    text = linked(review.reason, review.mentions)
+    return Event(review.created_at, title, actor, text, seen.icon, tone)
 
 
 _TRAIL_LOOKS = {
@@ -59,6 +61,8 @@ _TRAIL_LOOKS = {
     "rejected": "rejected",
     "withdrawn": "withdrawn",
     "superseded": "superseded",
+    "expired": "expired",
+    "reminded": "waiting",
     "applied": "applied",
     "failed": "failed",
     "approvals_voided": "interrupted",

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.views.decorators.http import require_safe
 
 from e2i_site.core.http import csv_response
+from e2i_site.core.paging import Section, ordered_page
 from e2i_site.core.partials import render_page
 from registry import queries
 from registry.choices import UNDECIDED
 from registry.filters import TOKENS, search_promotions
 from registry.gates.base import title
 from registry.gates.evaluate import worst
+from registry.headline import Headline, headline
 from registry.models import Promotion
 from registry.policies import gates_not_passed
 from registry.queries import TABS, Queue
-from registry.views.gates import Mark, marks
+from registry.views.gates import GateView, Mark, gate_views, marks
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-ROWS_A_PAGE = 50
+TEMPLATE = "registry/promotions.html"
+ROWS_A_PAGE = 25
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,15 @@ class Row:
         return f"{title(gates[0].gate_id)}: {gates[0].summary}"
 
 
+@dataclass(frozen=True)
+class Preview:
+    """One promotion at a glance, beside the list; 3 queries."""
+
+    promotion: Promotion
+    gates: list[GateView]
+    headline: Headline
+
+
 @login_required
 @require_safe
 def promotions(request: HttpRequest) -> HttpResponse:
@@ -77,11 +88,16 @@ def promotions(request: HttpRequest) -> HttpResponse:
     htmx = getattr(request, "htmx", None)
     if htmx and htmx.target == "news":
         return _news(request)
+    preview = _preview(request)
+    if htmx and htmx.target == "preview":
+        context: dict[str, Any] = {"preview": preview}
+        return render_page(request, TEMPLATE, context, partials=("preview",))
     queue, line, errors = _queue(request)
     tab = _tab(request, queue, line)
-    paginator = Paginator(queries.with_marks(queue.rows(tab)), ROWS_A_PAGE)
-    paginator.count = queue.counts[tab]
-    page = paginator.get_page(request.GET.get("page"))
+    waits = tab in queries.WAITING_TABS
+    section = Section(queries.with_marks(queue.rows(tab)), descending=not waits)
+    first = "Oldest" if waits else "Newest"
+    page = ordered_page([section], request, size=ROWS_A_PAGE, first=first)
     context = {
         "tabs": [Tab(key, queue.counts[key], line, key == tab) for key in TABS],
         "tab": tab,
@@ -89,12 +105,14 @@ def promotions(request: HttpRequest) -> HttpResponse:
         "q": line,
         "errors": errors,
         "page": page,
-        "rows": [Row(promotion) for promotion in page.object_list],
+        "rows": [Row(promotion) for promotion in page.rows],
         "export_query": urlencode({"tab": tab, "q": line}),
         "tokens": TOKENS,
         "news_query": _news_query(request, str(queue.newest)),
+        "preview": preview,
+        "here": urlencode({"tab": tab, "q": line}),
     }
-    return render_page(request, "registry/promotions.html", context)
+    return render_page(request, TEMPLATE, context)
 
 
 @login_required
@@ -115,6 +133,7 @@ COLUMNS = (
     "from",
     "to",
     "state",
+    "risk",
     "requester",
     "reason",
     "policy",
@@ -141,6 +160,7 @@ def _cells(request: HttpRequest, row: Promotion) -> list[object]:
         row.from_stage,
         row.to_stage,
         row.get_state_display(),
+        row.risk,
         row.requester.get_username(),
         row.reason,
         str(row.policy),
@@ -162,7 +182,20 @@ def _news(request: HttpRequest) -> HttpResponse:
         "news": fitting.count(),
         "news_query": _news_query(request, seen),
     }
-    return render_page(request, "registry/promotions.html", context, partials=("news",))
+    return render_page(request, TEMPLATE, context, partials=("news",))
+
+
+def _preview(request: HttpRequest) -> Preview | None:
+    """What ?preview= names; None for an unknown one."""
+    key = request.GET.get("preview", "")
+    if not (key.isascii() and key.isdecimal() and len(key) < 19):
+        return None
+    found = Promotion.objects.with_people().select_related("champion").filter(pk=int(key)).first()
+    if found is None:
+        return None
+    gates = gate_views(found)
+    reviews = found.reviews.select_related("reviewer")
+    return Preview(found, gates, headline(found, [view.result for view in gates], reviews))
 
 
 def _news_query(request: HttpRequest, seen: str) -> str:

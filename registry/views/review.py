@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ from e2i_site.core.partials import render_page
 from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
 from registry import queries
+from registry.actions.assign_reviewers import assign_reviewers
+from registry.actions.deadlines import expires_at
 from registry.actions.refresh_gates import refresh_gates
 from registry.actions.review_promotion import review_promotion
 from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_promotion
@@ -28,8 +31,8 @@ from registry.choices import UNDECIDED, PromotionState, ReviewDecision
 from registry.comparison import Comparison, MetricRow, compare
 from registry.forms import DecisionForm
 from registry.headline import Headline, counting, headline
-from registry.models import Promotion, Review
-from registry.policies import approval_rules, may_review, may_sign
+from registry.models import Promotion, Review, ReviewAssignment
+from registry.policies import approval_rules, may_assign, may_review, may_sign
 from registry.signature import SIGNED
 from registry.views.changes import changes_since, snapshot
 from registry.views.events import Event, discussion, trail_events
@@ -155,8 +158,28 @@ class ReviewPage:
         return [review for review in self.reviews if review.signature_hash]
 
     @cached_property
+    def assignments(self) -> list[ReviewAssignment]:
+        """Who is asked; it matters only until somebody has decided."""
+        if not self.can_refresh:
+            return []
+        return list(self.promotion.assignments.select_related("person"))
+
+    @property
+    def assigned_names(self) -> str:
+        return ", ".join(each.name for each in self.assignments)
+
+    @property
+    def may_assign(self) -> Decision:
+        return may_assign(self.user, self.promotion)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        return expires_at(self.promotion)
+
+    @cached_property
     def deployments(self) -> list[Any]:
-        return list(self.promotion.deployments.all())
+        """What carries it out; nothing does before it is decided."""
+        return [] if self.can_refresh else list(self.promotion.deployments.all())
 
     @cached_property
     def headline(self) -> Headline:
@@ -180,7 +203,7 @@ class ReviewPage:
 
     @property
     def seen(self) -> dict[str, Any]:
-        return snapshot(self.promotion, self._results, self.reviews)
+        return snapshot(self.promotion, self._results, self.reviews, self.assigned_names)
 
     @property
     def unfinished(self) -> bool:
@@ -192,7 +215,7 @@ class ReviewPage:
         )
 
     def changes(self, seen: dict[str, Any]) -> list[str]:
-        return changes_since(seen, self.promotion, self._results, self.reviews)
+        return changes_since(seen, self.promotion, self._results, self.reviews, self.assigned_names)
 
     @cached_property
     def _results(self) -> list[Any]:
@@ -213,6 +236,21 @@ def promotion(request: HttpRequest, pk: int) -> HttpResponse:
     seen = seen if seen.isdecimal() else present
     outdated = seen != present
     return _render(request, page, form, outdated=outdated, seen_revision=seen)
+
+
+@login_required
+@require_POST
+def reviewers(request: HttpRequest, pk: int) -> HttpResponse:
+    """Choose who is asked to review; names are separated by commas."""
+    found = get_object_or_404(Promotion, pk=pk)
+    names = request.POST.get("reviewers", "")[:1000].split(",")
+    try:
+        assign_reviewers(promotion=found, names=names, actor=request.user)  # type: ignore[arg-type]
+    except (InvalidInput, Refused) as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, "They are told; everybody sees who is asked.")
+    return go_to(request, found)
 
 
 @login_required

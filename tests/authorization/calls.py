@@ -41,6 +41,7 @@ _ABOUT = {
     "trail/": "trail",
     "jobs/": "jobs",
     "notifications/webhooks/": "webhook",
+    "notifications/<pk>/": "told",
 }
 _ELSE = {"format": "md", "key": "abcdefgh", "app_label": "registry"}
 
@@ -127,6 +128,7 @@ BODIES: dict[str, Any] = {
     "training/experiments/<slug>/train/": {**_WORK, "algorithm": "LightGBM"},
     "registry/promotions/<pk>/": _decision,
     "registry/promotions/new/": _request,
+    "registry/promotions/<pk>/reviewers/": {"reviewers": "approver"},
     "registry/promotions/<pk>/break-glass/": _typed("open"),
     "registry/promotions/<pk>/break-glass/judge/": {
         "accepted": "yes", "password": PASSWORD, **REASON,

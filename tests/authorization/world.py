@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from deployments.choices import DeploymentStatus
 from e2i_site.audit.actions.waive import waive
-from e2i_site.notifications.models import Webhook
+from e2i_site.notifications.models import InboxItem, Webhook
 from registry.actions.break_glass import break_glass
 from registry.actions.request_promotion import request_promotion
 from registry.choices import PromotionState, Stage
@@ -76,6 +76,7 @@ def make_world(people: SimpleNamespace) -> dict[str, Any]:
         "shadow": rows["shadow-windows"].deployment,
         "open finding": FindingFactory(),
         "waived": waived,
+        "told": InboxItem.objects.filter(user=people.requester).earliest("pk"),
         "webhook": Webhook.objects.create(name="Chat", url="https://chat.example/x"),
     }
 

@@ -15,7 +15,7 @@ from django.test import Client
 
 from registry import queries
 from registry.choices import PromotionState
-from registry.models import Promotion
+from registry.models import Promotion, ReviewAssignment
 from tests.factories.people import UserFactory
 from tests.factories.registry import EntryFactory, ModelFactory, PromotionFactory, ReviewFactory
 from tests.registry.views.conftest import SESSION
@@ -90,9 +90,43 @@ def test_the_search_is_in_the_url(browser: Browser, approver: User) -> None:
     response = client.get(URL, {"q": "is:open model:churn to:staging"})
     assert _shown(response) == {churn.pk}
     assert 'value="is:open model:churn to:staging"' in response.content.decode()
-    wrong = client.get(URL, {"q": "risk:high"})
+    wrong = client.get(URL, {"q": "weather:fine"})
     assert _shown(wrong) == set()
     assert "is no filter" in wrong.content.decode()
+
+
+def test_risk_and_reviewers_are_searched(browser: Browser, approver: User, requester: User) -> None:
+    risky = PromotionFactory(risk="high")
+    PromotionFactory(risk="low")
+    asked = PromotionFactory(risk="low")
+    ReviewAssignment.objects.create(promotion=asked, person=approver, assigned_by=requester)
+    client = browser(approver)
+    assert _shown(client.get(URL, {"q": "risk:high"})) == {risky.pk}
+    assert "High risk" in client.get(URL, {"q": "risk:high"}).content.decode()
+    assert _shown(client.get(URL, {"q": f"reviewer:{approver.username}"})) == {asked.pk}
+    assert "risk:huge" in client.get(URL, {"q": "risk:huge"}).content.decode()
+
+
+def test_a_preview_beside_the_list(browser: Browser, approver: User) -> None:
+    promotion = PromotionFactory(
+        gates=["pass", "fail"], risk="high", risk_reasons=["Not passed: gate_2."]
+    )
+    client = browser(approver)
+    link = f"preview={promotion.pk}"
+    assert link in client.get(URL).content.decode()
+    headers = {"HX-Request": "true", "HX-Target": "preview"}
+    part = client.get(URL, {"preview": promotion.pk}, headers=headers).content.decode()
+    assert "<html" not in part and 'id="preview"' in part
+    assert "Not passed: gate_2." in part and "1 of 2 gates failed" in part
+    whole = client.get(URL, {"preview": promotion.pk}).content.decode()
+    assert "<html" in whole and "Not passed: gate_2." in whole
+
+
+@pytest.mark.parametrize("key", ["", "x", "-1", "0", "9" * 30])
+def test_an_unknown_preview_is_empty(browser: Browser, approver: User, key: str) -> None:
+    response = browser(approver).get(URL, {"preview": key})
+    assert response.status_code == 200
+    assert response.context["preview"] is None
 
 
 def test_the_two_empty_states_differ(browser: Browser, approver: User) -> None:
@@ -139,8 +173,13 @@ def test_pages(browser: Browser, approver: User, monkeypatch: pytest.MonkeyPatch
     promotions = [PromotionFactory() for _ in range(3)]
     client = browser(approver)
     assert _shown(client.get(URL)) == {promotions[0].pk, promotions[1].pk}
-    assert _shown(client.get(URL, {"page": "2"})) == {promotions[2].pk}
-    assert client.get(URL, {"page": "nonsense"}).status_code == 200
+    onward = {"before": str(promotions[1].pk)}
+    assert _shown(client.get(URL, onward)) == {promotions[2].pk}
+    assert f"before={promotions[1].pk}" in client.get(URL).content.decode()
+    newest = client.get(URL, {"tab": "all"})
+    assert _shown(newest) == {promotions[2].pk, promotions[1].pk}
+    assert f"before={promotions[1].pk}" in newest.content.decode()
+    assert client.get(URL, {"after": "nonsense"}).status_code == 200
 
 
 def test_the_export_is_exactly_the_present_filter(browser: Browser, approver: User) -> None:
@@ -169,7 +208,7 @@ def test_no_cell_starts_a_formula(browser: Browser, approver: User, start: str) 
 
 
 def test_an_export_of_a_wrong_search_is_refused(browser: Browser, approver: User) -> None:
-    response = browser(approver).get(f"{URL}export/", {"q": "risk:high"})
+    response = browser(approver).get(f"{URL}export/", {"q": "weather:fine"})
     assert response.status_code == 400
     assert b"is no filter" in response.content
 
@@ -182,5 +221,5 @@ def test_queries_do_not_grow(
     for _ in range(2):
         for _ in range(3):
             PromotionFactory(gates=["pass", "fail"])
-        with django_assert_num_queries(SESSION + 5):
+        with django_assert_num_queries(SESSION + 4):
             client.get(URL, {"tab": tab})

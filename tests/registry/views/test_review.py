@@ -389,7 +389,33 @@ def test_the_hidden_field_holds_no_more_than_the_page(
 ) -> None:
     page = browser(approver).get(promotion.get_absolute_url())
     seen = json.loads(_hidden(page, "seen"))
-    assert set(seen) == {"state", "digest", "champion", "gates", "review"}
+    assert set(seen) == {
+        "state",
+        "digest",
+        "champion",
+        "policy",
+        "assigned",
+        "gates",
+        "review",
+    }
+
+
+def test_reviewers_are_asked_from_the_page(
+    browser: Browser, approver: User, requester: User, promotion: Promotion
+) -> None:
+    url = f"{promotion.get_absolute_url()}reviewers/"
+    assert "Ask them" not in _text(browser(approver).get(promotion.get_absolute_url()))
+    asking = browser(requester)
+    assert "Ask them" in _text(asking.get(promotion.get_absolute_url()))
+    text = _text(asking.post(url, {"reviewers": "alan, reviewer"}, follow=True))
+    assert "They are told" in text and 'value="alan, reviewer"' in text
+    assert "nobody is called" not in text
+    assert "no group is called ghost" in _text(
+        asking.post(url, {"reviewers": "ghost"}, follow=True)
+    )
+    refused = _text(browser(approver).post(url, {"reviewers": "alan"}, follow=True))
+    assert "Only the requester or an administrator" in refused
+    assert promotion.assignments.count() == 2
 
 
 def test_queries(

@@ -1,0 +1,39 @@
+"""People named in what somebody wrote: "@amina, is the slice too small?"."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from django.contrib.auth.models import User
+from django.utils.html import escape
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString, mark_safe
+
+MOST = 20
+_AT = re.compile(r"(?<![\w@.+-])@([\w.+@-]{1,150})")
+_TRAILING = ".+-@"
+
+
+def mentioned(text: str) -> list[User]:
+    """Active people whose user names follow an @ in `text`, at most 20; 1 query, or none."""
+    names = {name for found in _AT.findall(text) for name in (found, found.rstrip(_TRAILING))}
+    if not names:
+        return []
+    people = User.objects.filter(username__in=names, is_active=True)
+    return list(people.order_by("username")[:MOST])
+
+
+def linked(text: str, names: Iterable[str]) -> SafeString:
+    """`text` as HTML in which the mentions of `names` lead to what these people did."""
+    known = set(names)
+
+    def link(found: re.Match[str]) -> str:
+        name = found[1] if found[1] in known else found[1].rstrip(_TRAILING)
+        if name not in known:
+            return found[0]
+        address = f"/trail/?{urlencode({'actor': name})}"
+        return f'<a href="{escape(address)}">@{name}</a>{found[1][len(name) :]}'
+
+    # User names hold no character that escaping changes.
+    return mark_safe(_AT.sub(link, escape(text)))  # noqa: S308 - escaped before
