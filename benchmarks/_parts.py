@@ -29,12 +29,12 @@ def folder() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def mlflow_server(where: Path) -> Iterator[str]:
-    """URL of an MLflow server with its store in `where`/mlflow.sqlite3."""
+def mlflow_server(where: Path, store: str = "") -> Iterator[str]:
+    """URL of an MLflow server with its store in `where`/mlflow.sqlite3, or at the URI `store`."""
     from tests.mlflow_process import start_server, stop_group
 
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    process, url = start_server(where)
+    process, url = start_server(where, options=("--backend-store-uri", store) if store else ())
     say(f"MLflow answers at {url}")
     try:
         yield url

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Upper
 from django.urls import reverse
 
 from e2i_site.jobs.models import Job
@@ -150,6 +151,7 @@ class TrainingRun(models.Model):
             models.Index(
                 fields=["mlflow_run_id"], name="run_deleted", condition=Q(deleted_in_mlflow=True)
             ),
+            models.Index(Upper("user_name"), name="run_by_user"),
             models.Index(
                 fields=["mlflow_experiment", "started_at", "id"], name="run_by_mlflow_time"
             ),

@@ -8,17 +8,17 @@ How a page stays quick among a million runs. There are two ways to it, each the 
   when few fit.
 
 A database guesses which is better, and of the contents of JSON it cannot know. So we look: the
-first few hundred entries of the walk tell what share fits. When a page is not full by then, that
+first two hundred entries of the walk tell what share fits. When a page is not full by then, that
 share says how far a second walk has to go; if that is too far, few fit, and they are gathered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from e2i_site.core.paging import Position, Section
@@ -27,31 +27,44 @@ from training.search.conditions import condition, metric_range, narrow
 from training.search.grammar import Kind, Term
 from training.search.order import INDEXED, Order
 
-FIRST_WALK = 500
-LONGEST_WALK = 20_000
+FIRST_WALK = 200
+LONGEST_WALK = 10_000
 KEY = "sort_key"
 
 
 @dataclass(frozen=True)
 class RunSection(Section):
-    """A section whose index can be walked: `index` holds all entries in it, also of others.
+    """A section whose keys are found first, and then its rows with all that a list shows of them.
 
-    `index_key` and `index_run` are the names of key and run there.
+    `index` holds the entries of the order's index, also of runs that do not fit; `index_key` and
+    `index_run` are the names of key and run there. `full` are all runs, with what a list shows.
+    `gathered` are the same rows with the key found run by run, where a join would let the database
+    walk the index after all.
     """
 
     index: QuerySet[Any] | None = None
     index_key: str = ""
     index_run: str = "pk"
+    gathered: QuerySet[TrainingRun] | None = None
+    full: QuerySet[TrainingRun] = field(default_factory=TrainingRun.objects.all)
 
     def take(self, count: int, position: Position | None = None) -> list[Any]:
-        """As in Section; up to three queries, the module says why."""
+        """As in Section; two to four queries, the module says why."""
+        found = self._find(count, position)
+        rows = self.full.in_bulk([pk for pk, _ in found])
+        for pk, key in found:
+            setattr(rows[pk], KEY, key)
+        return [rows[pk] for pk, _ in found]
+
+    def _find(self, count: int, position: Position | None) -> list[tuple[int, Any]]:
+        """Primary keys and values of the order."""
         if self.index is None:
-            return super().take(count, position)
-        found = self._walk(FIRST_WALK, count, position)
-        if found and not found[0].walk_goes_on:
+            return self._collect(count, position)
+        found, goes_on = self._walk(FIRST_WALK, count, position)
+        if found and not goes_on:
             return found
         if len(found) < count and (bound := self._bound(count, len(found))) <= LONGEST_WALK:
-            found = self._walk(bound, count, position)
+            found, _ = self._walk(bound, count, position)
         return found if len(found) == count else self._collect(count, position)
 
     @staticmethod
@@ -59,21 +72,30 @@ class RunSection(Section):
         """Twice as many entries as the share found so far asks for."""
         return 2 * FIRST_WALK * count // found if found else LONGEST_WALK + 1
 
-    def _walk(self, bound: int, count: int, position: Position | None) -> list[Any]:
+    def _walk(
+        self, bound: int, count: int, position: Position | None
+    ) -> tuple[list[tuple[int, Any]], bool]:
         """Those that fit among the next `bound` entries, and whether there are more entries."""
         assert self.index is not None
         ahead = self.index.filter(self.beyond(position, key=self.index_key, pk=self.index_run))
         fields = [*([self.index_key] if self.index_key else []), self.index_run]
         order = [f"-{name}" if self.descending else name for name in fields]
         near = ahead.order_by(*order).values(self.index_run)[:bound]
-        rows = self.ordered().annotate(walk_goes_on=Exists(ahead[bound : bound + 1]))
-        return list(rows.filter(pk__in=near)[:count])
+        found = list(
+            self.ordered()
+            .annotate(goes_on=Exists(ahead[bound : bound + 1]))
+            .filter(pk__in=near)
+            .values_list("pk", self.key or "pk", "goes_on")[:count]
+        )
+        return [(pk, key) for pk, key, _ in found], bool(found and found[0][2])
 
-    def _collect(self, count: int, position: Position | None) -> list[Any]:
-        # An expression that no index holds: the database must not walk after all.
-        key = Coalesce(F(self.key), F(self.key)) if self.key else Coalesce(F("pk"), F("pk"))
-        rows = self.rows.filter(self.beyond(position, key=self.key))
-        return list(rows.order_by(*self.order(key))[:count])
+    def _collect(self, count: int, position: Position | None) -> list[tuple[int, Any]]:
+        name = self.key or "pk"
+        source = self.rows if self.gathered is None else self.gathered
+        rows = source.filter(self.beyond(position, key=self.key))
+        # Ordered by an expression that no index holds, for the same reason.
+        order = self.order(F(name) if self.gathered is not None else Coalesce(F(name), F(name)))
+        return list(rows.order_by(*order).values_list("pk", name)[:count])
 
 
 @dataclass(frozen=True)
@@ -127,11 +149,16 @@ class RunListing:
             .annotate(**{KEY: F("ordering__value")})
             .filter(*(metric_range(term, KEY) for term in own), **{f"{KEY}__isnull": False})
         )
-        there = replace(there, index=index, index_key="value", index_run="run_id")
+        its_own = RunMetric.objects.filter(run=OuterRef("pk"), key=self.order.name)
+        gathered = runs.annotate(**{KEY: Subquery(its_own.values("value"))}).filter(
+            *(metric_range(term, KEY) for term in own), **{f"{KEY}__isnull": False}
+        )
+        there = replace(
+            there, index=index, index_key="value", index_run="run_id", gathered=gathered
+        )
         if own:  # Who has no such metric fits no condition on it.
             return [there]
-        has_it = RunMetric.objects.filter(run=OuterRef("pk"), key=self.order.name)
-        missing = self._section(runs.filter(~Exists(has_it)), key="")
+        missing = self._section(runs.filter(~Exists(its_own)), key="")
         return [there, replace(missing, index=TrainingRun.objects.all())]
 
     def _about_order(self) -> list[Term]:
@@ -143,4 +170,5 @@ class RunListing:
         ]
 
     def _section(self, rows: QuerySet[TrainingRun], key: str = KEY) -> RunSection:
-        return RunSection(rows, key, self.order.descending, self.order.read)
+        section = RunSection(rows, key, self.order.descending, self.order.read)
+        return replace(section, full=self.base)

@@ -100,6 +100,8 @@ def home(request: HttpRequest) -> HttpResponse:
     target = request.htmx.target if request.htmx else ""  # type: ignore[attr-defined]
     if target == "news":
         return _news(request)
+    if target == "count":
+        return _count(request)
     found = run_list(request.GET, shown=("params", "tags"))
     page = _page(found, request)
     rows = [(run, metrics.values(run)) for run in page]
@@ -110,7 +112,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "problem": found.problem,
         "errors": found.errors,
         "page": page,
-        "count": _count(found, page),
+        "count": _all_shown(page),
         **run_table(rows, columns),
         "offered": [(column, column in columns) for column in offered_columns(page, columns)],
         "kept": _kept(request.GET, "columns"),
@@ -129,11 +131,18 @@ def _page(found: RunList, request: HttpRequest) -> KeysetPage:
     return ordered_page(found.listing.sections(), request, size=RUNS_A_PAGE)
 
 
-def _count(found: RunList, page: KeysetPage) -> Bounded:
-    """How many fit; without a query when the page shows all of them."""
-    if page.older is None and page.newer is None:
-        return Bounded(len(page), is_exact=True)
-    return count_up_to(found.listing.runs)
+def _all_shown(page: KeysetPage) -> Bounded | None:
+    """How many runs fit, where the page shows all of them. Else they are counted after it."""
+    if page.older is not None or page.newer is not None:
+        return None
+    return Bounded(len(page), is_exact=True)
+
+
+def _count(request: HttpRequest) -> HttpResponse:
+    """How many runs fit: the part that the page asks for when its rows are shown."""
+    found = run_list(request.GET)
+    count = None if found.is_wrong else count_up_to(found.listing.runs)
+    return render_page(request, "training/home.html", {"count": count}, partials=("count",))
 
 
 def _experiments(request: HttpRequest) -> dict[str, Any]:
