@@ -4,16 +4,20 @@ Pages are found by following links from the home page, one page a kind: the site
 sees it, the admin as the administrator does. Beside pages that MLflow has too stands the time that
 MLflow's own server takes for the call its interface makes for the same content.
 
-Without --data-dir the demo is run first, in a temporary directory.
+Without --data-dir the demo is run first, in a temporary directory. The list of runs is measured
+once more among many runs, in a database of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -23,9 +27,10 @@ from urllib.parse import urljoin, urlsplit
 
 import httpx
 
-from benchmarks._harness import Report, parser, quantile, say
+from benchmarks._harness import Report, Result, parser, quantile, say
 from benchmarks._instance import Instance, running
 from benchmarks.footprint import processor_seconds
+from benchmarks.trail import postgres
 
 # Who looks at which pages, by the start of their names.
 PEOPLE = {"amina": "", "admin": "admin:"}
@@ -37,6 +42,8 @@ SKIPPED = re.compile(
 LINK = re.compile(r'<a\b[^>]*\shref="([^"#]+)')
 DEMO_SECONDS = 900
 WARM_UPS = 2
+# Beyond, filling MLflow's store takes longer than measuring it.
+MOST_IN_MLFLOW = 100_000
 GOAL_MS, GOAL_QUERIES = 60, 10
 
 
@@ -46,6 +53,7 @@ def main() -> None:
         "--data-dir", type=Path, help="of an installation with the demo; not running"
     )
     arguments.add_argument("--repeats", type=int, default=20)
+    arguments.add_argument("--runs", type=int, help="in the list of runs that is searched")
     options = arguments.parse_args()
     with _data_dir(options) as folder:
         os.environ["E2I_DATA_DIR"] = str(folder)
@@ -56,7 +64,28 @@ def main() -> None:
                 instance.wait_for_line("The demo is complete", DEMO_SECONDS)
             instance.wait(f"{instance.mlflow}/health", 120)
             time.sleep(5)
-            measure(instance, options.repeats).finish()
+            report = measure(instance, options.repeats)
+    for count in [options.runs or 10_000] if not options.full else [100_000, 1_000_000]:
+        _add_runs(report, count, beside_mlflow=count <= MOST_IN_MLFLOW)
+    report.finish()
+
+
+def _add_runs(report: Report, count: int, *, beside_mlflow: bool) -> None:
+    """The page of runs among `count`, on PostgreSQL where there is one, else on SQLite."""
+    with postgres() as ours, postgres() as theirs:
+        command = [sys.executable, "-m", "benchmarks._runs", "--runs", str(count)]
+        command += ["--database", ours] if ours else []
+        command += ["--mlflow-store", theirs.replace(":", "+psycopg2:", 1)] if theirs else []
+        command += [] if beside_mlflow else ["--alone"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    place = "PostgreSQL" if ours else "SQLite"
+    for each in json.loads(done.stdout)["results"]:
+        what = f"{count:,} runs, {place}, {each['what']}"
+        report.results.append(Result(what, each["ours"], each["unit"], each["theirs"]))
+    report.notes.append(
+        f"{count:,} runs: database is the time of all queries of the answer; the whole answer is "
+        "of Django's test client, its comparison MLflow's REST search of the same runs."
+    )
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django import forms
 from django.contrib.auth.decorators import login_required
@@ -115,7 +116,8 @@ def home(request: HttpRequest) -> HttpResponse:
         "count": _all_shown(page),
         **run_table(rows, columns),
         "offered": [(column, column in columns) for column in offered_columns(page, columns)],
-        "kept": _kept(request.GET, "columns"),
+        "kept": (kept := _kept(request.GET, "columns")),
+        "usual_query": urlencode([*kept, ("columns", "")]),
         "query": request.GET.urlencode(),
         "filtered": is_filtered(request.GET),
         "news_query": _news_query(request, _newest()),
