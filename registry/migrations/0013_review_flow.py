@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0011_measurements"),
+        ("registry", "0012_sync"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

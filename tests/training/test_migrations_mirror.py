@@ -19,6 +19,7 @@ migration: Any = import_module("training.migrations.0002_mirror")
 def test_metrics_of_runs_that_are_there_are_indexed() -> None:
     run = TrainingRunFactory(metrics={"auc": 0.5, "bad": "NaN", "low": "-Infinity"})
     TrainingRunFactory(metrics={})
+    RunMetric.objects.all().delete()  # as it was before there was an index
     migration.fill_metrics(apps, None)
     rows = RunMetric.objects.order_by("key").values_list("run_id", "key", "value")
     assert list(rows) == [(run.pk, "auc", 0.5), (run.pk, "low", float("-inf"))]
