@@ -21,6 +21,7 @@ import httpx
 
 from benchmarks._harness import Report, parser, say
 from benchmarks._parts import folder, mlflow_server, set_up_site
+from benchmarks._store import experiment_rows, run_row
 
 EXPERIMENTS = 20
 METRICS = ("auc", "f1", "loss", "recall", "precision", "seconds")
@@ -330,7 +331,7 @@ def fill_mlflow(store: str, count: int) -> None:
     begun = time.perf_counter()
     engine = create_engine(store)
     with engine.begin() as connection:
-        connection.execute(insert(tables.SqlExperiment), list(_their_experiments()))
+        connection.execute(insert(tables.SqlExperiment), list(experiment_rows(EXPERIMENTS)))
     for some in _chunks(runs(count)):
         with engine.begin() as connection:
             for table, rows in _theirs(tables, some):
@@ -344,18 +345,6 @@ def fill_mlflow(store: str, count: int) -> None:
 def _chunks(found: Iterator[Run]) -> Iterator[tuple[Run, ...]]:
     while some := tuple(islice(found, CHUNK)):
         yield some
-
-
-def _their_experiments() -> Iterator[dict[str, Any]]:
-    for number in range(1, EXPERIMENTS + 1):
-        yield {
-            "experiment_id": number,
-            "name": f"bench_{number}",
-            "artifact_location": f"mlflow-artifacts:/{number}",
-            "lifecycle_stage": "active",
-            "creation_time": 0,
-            "last_update_time": 0,
-        }
 
 
 def _theirs(tables: Any, some: tuple[Run, ...]) -> Iterator[tuple[Any, Iterator[dict[str, Any]]]]:
@@ -376,21 +365,15 @@ def _theirs(tables: Any, some: tuple[Run, ...]) -> Iterator[tuple[Any, Iterator[
 
 
 def _their_run(run: Run) -> dict[str, Any]:
-    return {
-        "run_uuid": run.run_id,
-        "name": f"run-{run.number}",
-        "source_type": "LOCAL",
-        "source_name": "",
-        "entry_point_name": "",
-        "user_id": run.user,
-        "status": run.status,
-        "start_time": int(run.started.timestamp() * 1000),
-        "end_time": int(run.ended.timestamp() * 1000),
-        "source_version": "",
-        "lifecycle_stage": "active",
-        "artifact_uri": f"mlflow-artifacts:/{run.experiment}/{run.run_id}/artifacts",
-        "experiment_id": run.experiment,
-    }
+    return run_row(
+        run.run_id,
+        run.number,
+        experiment=run.experiment,
+        user=run.user,
+        status=run.status,
+        start=int(run.started.timestamp() * 1000),
+        end=int(run.ended.timestamp() * 1000),
+    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 
 from benchmarks._harness import Report, parser, say
 from benchmarks._parts import folder, mlflow_server, set_up_site
+from benchmarks._store import experiment_rows, run_row
 
 EXPERIMENTS = 10
 METRICS = [f"metric_{number}" for number in range(8)]
@@ -130,7 +131,7 @@ def fill(store: Path, runs: int) -> None:
     engine = create_engine(f"sqlite:///{store}", connect_args={"timeout": 60})
     with engine.begin() as connection:
         for table, rows in (
-            (tables.SqlExperiment, _experiments(now)),
+            (tables.SqlExperiment, experiment_rows(EXPERIMENTS, at=now)),
             (tables.SqlRun, map(_run, range(runs), ids, starts)),
             (tables.SqlTag, _pairs(ids, TAGS.items())),
             (tables.SqlParam, _pairs(ids, ((name, "0.25") for name in PARAMS))),
@@ -142,35 +143,17 @@ def fill(store: Path, runs: int) -> None:
     say(f"{runs} runs are in MLflow ({time.perf_counter() - begun:.1f} s)")
 
 
-def _experiments(now: int) -> Iterator[dict[str, Any]]:
-    for number in range(1, EXPERIMENTS + 1):
-        yield {
-            "experiment_id": number,
-            "name": f"bench_{number}",
-            "artifact_location": f"mlflow-artifacts:/{number}",
-            "lifecycle_stage": "active",
-            "creation_time": now,
-            "last_update_time": now,
-        }
-
-
 def _run(number: int, run_id: str, start: int) -> dict[str, Any]:
     experiment = number % EXPERIMENTS + 1
-    return {
-        "run_uuid": run_id,
-        "name": f"run-{number}",
-        "source_type": "LOCAL",
-        "source_name": "",
-        "entry_point_name": "",
-        "user_id": "bench",
-        "status": "FINISHED",
-        "start_time": start,
-        "end_time": start + 60_000,
-        "source_version": "",
-        "lifecycle_stage": "active",
-        "artifact_uri": f"mlflow-artifacts:/{experiment}/{run_id}/artifacts",
-        "experiment_id": experiment,
-    }
+    return run_row(
+        run_id,
+        number,
+        experiment=experiment,
+        user="bench",
+        status="FINISHED",
+        start=start,
+        end=start + 60_000,
+    )
 
 
 def _pairs(ids: list[str], pairs: Any) -> Iterator[dict[str, Any]]:
