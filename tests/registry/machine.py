@@ -286,6 +286,7 @@ def check_record(world: World) -> None:
     assert stages["shadow"] <= 1
     trail = Counter(TrailEntry.objects.values_list("event", "subject_id"))
     approvals: dict[int, set[int]] = {}
+    voided: dict[int, set[int]] = {}
     reviews = Counter[int]()
     for review in Review.objects.select_related("promotion__entry"):
         reviews[review.promotion_id] += 1
@@ -295,6 +296,8 @@ def check_record(world: World) -> None:
         assert review.reviewer_id != review.promotion.entry.trained_by_id, "the trainer approved"
         if not review.void_reason and review.binding_hash == review.promotion.binding_hash:
             approvals.setdefault(review.promotion_id, set()).add(review.reviewer_id)
+        else:
+            voided.setdefault(review.promotion_id, set()).add(review.reviewer_id)
     for promotion in Promotion.objects.all():
         told = str(promotion.pk)
         assert trail["registry.promotion.requested", told] == 1
@@ -303,7 +306,12 @@ def check_record(world: World) -> None:
             assert trail[f"registry.promotion.{promotion.state}", told] == 1
         if promotion.state in ("approved", "applied", "failed"):
             assert trail["registry.promotion.approved", told] == 1
-            assert len(approvals[promotion.pk]) >= COUNT[promotion.to_stage]
+            held = approvals.get(promotion.pk, set())
+            if promotion.state == "failed" and not held:
+                # It failed because what was approved had changed; that took the approvals back.
+                assert trail["registry.promotion.approvals_voided", told] >= 1
+                held = voided.get(promotion.pk, set())
+            assert len(held) >= COUNT[promotion.to_stage]
     numbers = world.model.entries.values_list("pk", "model_version")
     where = {pk: START[number] for pk, number in numbers}
     for change in StageChange.objects.exclude(from_stage="").order_by("id"):
