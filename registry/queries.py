@@ -359,6 +359,8 @@ def jobs_of(promotion: Promotion, endpoints: Iterable[str], limit: int = 6) -> l
     subjects += [f"endpoint:{endpoint}" for endpoint in endpoints]
     since = promotion.decided_at or promotion.created_at
     jobs = Job.objects.filter(subject__in=subjects, created_at__gte=since)
+    # MLflow tells of every tag that is set, also of E2I's own; that is reading, not the promotion.
+    jobs = jobs.exclude(kind="mlflow.apply_webhook")
     if promotion.applied_at:
         jobs = jobs.filter(created_at__lte=promotion.applied_at + timedelta(minutes=1))
     return list(jobs.defer("log", "result").order_by("id")[:limit])
