@@ -9,6 +9,7 @@ class DeploymentsConfig(AppConfig):
         from deployments import gates  # noqa: F401 - registers the gate
         from deployments.actions.begin_rollout import begin_rollout
         from deployments.actions.retire import left_stage
+        from deployments.serving import serving_at
         from registry import rollouts
 
-        rollouts.register(begin=begin_rollout, left=left_stage)
+        rollouts.register(begin=begin_rollout, left=left_stage, serving_at=serving_at)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from registry.models import Promotion, RegistryEntry
@@ -21,17 +23,36 @@ class Left(Protocol):
     ) -> None: ...
 
 
+@dataclass(frozen=True)
+class Served:
+    """A version that an endpoint answered with (or got copies of, as a shadow) since `since`."""
+
+    model: str
+    version: int
+    deployment: int
+    endpoint: str
+    environment: str
+    strategy: str
+    digest: str
+    since: datetime
+    url: str
+
+
+# (names of models or None for all, moment) -> what served at that moment.
+ServingAt = Callable[[Collection[str] | None, datetime], list[Served]]
+
 _begin: Begin | None = None
 _left: list[Left] = []
+_serving_at: ServingAt | None = None
 
 
-def register(*, begin: Begin, left: Left) -> None:
+def register(*, begin: Begin, left: Left, serving_at: ServingAt) -> None:
     """`begin(promotion)` starts a roll-out; `left(entry, stage, actor, reason)` ends serving.
 
-    Both run inside the caller's transaction and only enqueue or write rows.
+    Both run inside the caller's transaction and only enqueue or write rows. `serving_at` reads.
     """
-    global _begin
-    _begin = begin
+    global _begin, _serving_at
+    _begin, _serving_at = begin, serving_at
     _left[:] = [left]
 
 
@@ -48,3 +69,8 @@ def left(
     """Tell that `entry` is no longer in `stage`; `stopped` by an emergency stop."""
     for function in _left:
         function(entry, stage, actor, reason, stopped=stopped)
+
+
+def serving_at(models: Collection[str] | None, moment: datetime) -> list[Served]:
+    """What served the models (None: all) at `moment`; nothing where no app deploys."""
+    return _serving_at(models, moment) if _serving_at else []

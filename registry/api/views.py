@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import django_filters
 from django.db.models import Prefetch, QuerySet
+from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
 from rest_framework.decorators import action
@@ -13,6 +14,7 @@ from rest_framework.response import Response
 from e2i_site.accounts.api import ReadViewSet, asked, decided_by_person, person
 from e2i_site.core.bodies import ReasonBody
 from e2i_site.core.errors import InvalidInput
+from e2i_site.core.moments import past_moment
 from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
 from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_promotion
@@ -25,7 +27,9 @@ from registry.api.serializers import (
     ReviewBody,
     VersionSerializer,
 )
+from registry.api.stages import AT, StagesSerializer
 from registry.filters import EntryFilter, ModelFilter, PromotionFilter
+from registry.history import stages_at
 from registry.models import GateResult, Promotion, PromotionPolicy, RegisteredModel, RegistryEntry
 
 
@@ -38,6 +42,14 @@ class ModelViewSet(ReadViewSet):
     lookup_value_regex = r"[^/]+"
     filterset_class = ModelFilter
     ordering_fields = ["name", "created_at"]
+
+    @extend_schema(parameters=[AT], responses={200: StagesSerializer})
+    @action(detail=True, methods=["get"])
+    def stages(self, request: Request, name: str) -> Response:
+        """Which version was in which stage at a moment, who allowed it, and what served."""
+        model, at = self.get_object(), request.query_params.get("at")
+        moment = timezone.now() if at is None else past_moment(at)
+        return Response(StagesSerializer(stages_at(moment, model.name)).data)
 
 
 class VersionFilter(EntryFilter):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import OuterRef, Q, Subquery
 from django.urls import reverse
 
 from registry.choices import Stage, StageCause
@@ -173,6 +175,17 @@ class RegistryEntry(models.Model):
         return f"model:{self.model_id}"
 
 
+class StageChangeQuerySet(models.QuerySet["StageChange"]):
+    def as_of(self, moment: datetime) -> StageChangeQuerySet:
+        """For every version its last change at or before `moment`: where it was then.
+
+        Of two at the same instant the later row counts. A version registered later has none.
+        """
+        last = StageChange.objects.filter(entry=OuterRef("entry"), at__lte=moment)
+        newest = last.order_by("-at", "-id").values("pk")[:1]
+        return self.filter(at__lte=moment, pk=Subquery(newest))
+
+
 class StageChange(models.Model):
     """A version entered a stage. Append-only: it answers what was where at any moment."""
 
@@ -192,6 +205,8 @@ class StageChange(models.Model):
     )
     reason = models.TextField(blank=True)
     at = models.DateTimeField()
+
+    objects = StageChangeQuerySet.as_manager()
 
     class Meta:
         db_table = "ml_stage_changes"

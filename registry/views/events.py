@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.urls import reverse
 
+from e2i_site.core.moments import in_address
 from e2i_site.core.statuses import look
 from e2i_site.trail.events import label
 from e2i_site.trail.models import TrailEntry
@@ -27,6 +28,8 @@ class Event:
     icon: str = ""
     tone: str = ""
     href: str = ""
+    # (label, address) of what else it leads to.
+    links: tuple[tuple[str, str], ...] = ()
 
 
 def discussion(promotion: Promotion, reviews: Iterable[Review]) -> list[Event]:
@@ -95,17 +98,29 @@ def trail_url(entry: TrailEntry) -> str:
     return reverse("trail:entry", args=[entry.pk])
 
 
-def stage_events(changes: Iterable[StageChange], *, with_version: bool) -> list[Event]:
-    """Stage changes, newest first."""
-    return [_stage(change, with_version) for change in changes]
+def stage_events(
+    changes: Iterable[StageChange],
+    *,
+    with_version: bool,
+    trail: Mapping[int, TrailEntry] | None = None,
+) -> list[Event]:
+    """Stage changes, newest first, each leading to its model as it was from that moment on.
+
+    `trail` are the entries written with them, by change.
+    """
+    return [_stage(change, with_version, (trail or {}).get(change.pk)) for change in changes]
 
 
-def _stage(change: StageChange, with_version: bool) -> Event:
+def _stage(change: StageChange, with_version: bool, entry: TrailEntry | None) -> Event:
     seen = look(change.to_stage)
     which = f"v{change.entry.model_version}: " if with_version else ""
     came = f"{change.get_from_stage_display()} → " if change.from_stage else ""
     cause = StageCause(change.cause).label.lower()
-    href = reverse("registry:promotion", args=[change.promotion_id]) if change.promotion_id else ""
+    links = []
+    if change.promotion_id:
+        links.append(("Promotion", reverse("registry:promotion", args=[change.promotion_id])))
+    if entry is not None:
+        links.append(("Trail", trail_url(entry)))
     return Event(
         change.at,
         f"{which}{came}{change.get_to_stage_display()} ({cause})",
@@ -113,5 +128,11 @@ def _stage(change: StageChange, with_version: bool) -> Event:
         change.reason,
         seen.icon,
         seen.tone,
-        href,
+        url_at(change.entry.model_id, change.at),
+        tuple(links),
     )
+
+
+def url_at(model: str, moment: datetime) -> str:
+    """The model's page as it was at `moment`."""
+    return f"{reverse('registry:model', args=[model])}?at={in_address(moment)}"

@@ -18,8 +18,10 @@ from e2i_site.core.partials import render_page
 from registry import queries
 from registry.choices import ALIASED_STAGES, Stage
 from registry.filters import ModelFilter
+from registry.history import trail_entries
 from registry.models import RegisteredModel, RegistryEntry
 from registry.views.events import stage_events
+from registry.views.history import model_at
 from registry.views.lineage import lineage
 
 MODELS_A_PAGE = 50
@@ -45,7 +47,9 @@ def models(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def model(request: HttpRequest, name: str) -> HttpResponse:
-    """One model: versions on the stage track, history, lineage, findings."""
+    """One model: versions by stage, history, lineage, findings; with `at`, as it was then."""
+    if "at" in request.GET:
+        return model_at(request, name)
     found = get_object_or_404(queries.with_versions(RegisteredModel.objects.all()), name=name)
     newest = getattr(found, "newest_version", None) or 0
     up_to = _number(request.GET.get("before"), newest + 1) - 1
@@ -60,7 +64,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
         "entries": [entry for entry in entries if entry.model_version <= up_to],
         "older": lowest if lowest > 1 else None,
         "is_first_page": up_to >= newest,
-        "history": stage_events(history[:30], with_version=True),
+        "history": stage_events(history[:30], with_version=True, trail=trail_entries(history[:30])),
         "findings": queries.findings_about(model=found, entries=entries),
         "focus": shown,
         "lineage": lineage(shown) if shown else None,

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from e2i_site.core.partials import render_page
 from registry import queries
 from registry.comparison import columns, compare
+from registry.history import trail_entries
 from registry.models import Promotion, RegisteredModel, RegistryEntry
 from registry.views.events import stage_events
 from registry.views.forest import with_forests
@@ -27,15 +28,14 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """Facts, signature, metrics, promotions and deployments of one version."""
     entry = get_object_or_404(queries.version(name, number).prefetch_related("deployments"))
     alone = compare(entry, None)
+    history = list(entry.stage_changes.select_related("entry", "actor")[:50])
     context = {
         "entry": entry,
         "model": entry.model,
         "comparison": alone,
         "metrics": with_forests(alone),
         "rows": [Row(each) for each in _promotions(entry)],
-        "history": stage_events(
-            entry.stage_changes.select_related("entry", "actor")[:50], with_version=False
-        ),
+        "history": stage_events(history, with_version=False, trail=trail_entries(history)),
         "findings": queries.findings_about(model=None, entries=[entry]),
         "lineage": lineage(entry),
         "moves": moves(request.user, entry),  # type: ignore[arg-type]

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils import timezone
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -21,6 +22,7 @@ from registry.actions.restore_version import restore_version
 from registry.actions.review_promotion import review_promotion
 from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_promotion
 from registry.choices import ALLOWED_PROMOTIONS, SERVED_STAGES, UNDECIDED, StageCause
+from registry.history import stages_at
 from registry.models import Promotion, RegisteredModel, RegistryEntry, Review, StageChange
 from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import EntryFactory, ModelFactory, PolicyFactory
@@ -320,3 +322,5 @@ def check_record(world: World) -> None:
         restored = change.cause == StageCause.ROLLBACK and change.from_stage == "archived"
         assert restored or change.to_stage in ALLOWED_PROMOTIONS[change.from_stage]
     assert where == dict(world.model.entries.values_list("pk", "stage"))
+    for place in stages_at(timezone.now(), world.model.name).places:
+        assert place.stage == where[place.entry.pk], "history and row disagree"
