@@ -72,6 +72,7 @@ GUARD = env.flag("E2I_GUARD", default=True)
 GUARD_TOKEN = env.text("E2I_GUARD_TOKEN") or _local_secret("guard-token")
 GUARD_LIST = Path(env.text("E2I_GUARD_LIST", str(DATA_DIR / "guard" / "governed.json")))
 # `manage.py make_signing_key` makes it; without it versions stay unsigned.
+POLICY_DIR = env.folder("E2I_POLICY_DIR", BASE_DIR / "policies")
 MODEL_SIGNING_KEY = env.text("E2I_MODEL_SIGNING_KEY", str(DATA_DIR / "keys" / "model-signing.pem"))
 
 INSTALLED_APPS = [

@@ -71,6 +71,15 @@ def items(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
+def folder(name: str, default: Path) -> Path:
+    """A directory that is there."""
+    raw = text(name).strip()
+    path = Path(raw).resolve() if raw else default
+    if raw and not path.is_dir():
+        raise ConfigurationError(f"{name}={raw} is no directory; make it, or name another.")
+    return path
+
+
 def url(name: str, default: str = "", *, schemes: tuple[str, ...]) -> str:
     """A URL with one of `schemes`; empty only when the default is empty and nothing is set."""
     value = text(name, default).strip()

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry.actions.publish_policy import publish_policy
-from registry.choices import Stage
 from registry.models import PromotionPolicy
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 NAME = "demo"
-HOURS = 0.005
-REQUESTS = 600
-# Everything of the demo shares one machine, which trains while it serves.
-P99_MS = 500
-NOTICE = (
-    f"Demo policy: a shadow window of {HOURS * 3600:.0f} seconds and {REQUESTS} requests, "
-    f"p99 below {P99_MS} ms."
-)
+DOCUMENT = Path(__file__).with_name("policy.yaml")
 
 
 def ensure(administrator: User) -> PromotionPolicy:
     """Publish the demo policy; nothing happens when it is there already."""
-    default = PromotionPolicy.objects.newest("default")
-    if default is None:
-        raise RuntimeError("The default policy is missing; run manage.py migrate.")
-    stages = deepcopy(default.stages)
-    stages[Stage.PRODUCTION]["shadow"].update(hours=HOURS, requests=REQUESTS, p99_ms=P99_MS)
-    return publish_policy(
-        name=NAME,
-        description="For the demo only: as the default policy, but the shadow window is short.",
-        notice=NOTICE,
-        stages=stages,
-        actor=administrator,
-    )
+    source = DOCUMENT.read_text(encoding="utf-8")
+    return publish_policy(source=source, reason="The demo needs it.", actor=administrator)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.views.decorators.debug import sensitive_variables
 
-from e2i_site.core.errors import InvalidInput
+from e2i_site.core.errors import Conflict, InvalidInput
 from e2i_site.trail.record import record
 from registry import trail_events
-from registry.document.schema import stage_problems
+from registry.actions.prove_identity import prove_identity
+from registry.document.read import Document, read
+from registry.gates.evaluate import content_hash
 from registry.models import PromotionPolicy, RegisteredModel
 from registry.policies import may_manage_policies
 
@@ -18,42 +20,82 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 
-@transaction.atomic
-def publish_policy(
-    *,
-    name: str,
-    description: str,
-    stages: Mapping[str, Any],
-    actor: User,
-    notice: str = "",
+@sensitive_variables("password")
+def publish_in_person(
+    *, source: str, reason: str, seen: int, password: str, actor: User
 ) -> PromotionPolicy:
-    """Store a new, immutable version. Rules equal to the newest version's are not stored again.
+    """Publish a document that `actor` compared with version `seen` (0: none), by password.
 
-    Raises `Refused`, or `InvalidInput` that names the stage and the rule at fault.
+    Raises `Conflict` when somebody published another version since, when nothing differs, and
+    what `publish_policy` raises.
     """
     may_manage_policies(actor).enforce()
-    if found := stage_problems(stages):
-        raise InvalidInput(" ".join(map(str, found)), field="stages")
-    newest = PromotionPolicy.objects.newest(name)
-    if newest and newest.stages == dict(stages) and newest.notice == notice:
+    document = read(source)
+    _needs_reason(reason)
+    newest = PromotionPolicy.objects.newest(document.name)
+    _refuse_unseen(document, newest, seen)
+    prove_identity(user=actor, password=password, subject=newest or actor)
+    return publish_policy(source=source, reason=reason, actor=actor, seen=seen)
+
+
+@transaction.atomic
+def publish_policy(
+    *, source: str, reason: str, actor: User, seen: int | None = None
+) -> PromotionPolicy:
+    """Store a document as a new, immutable version; the newest one when nothing differs.
+
+    A document differs by its rules, models and words, not by comments or layout. Promotions that
+    are decided keep their version. Raises `Refused`, `DocumentInvalid` that names every problem
+    with its line, `InvalidInput` without a reason, and `Conflict` when the newest version is not
+    `seen` (None: any).
+    """
+    may_manage_policies(actor).enforce()
+    document = read(source)
+    _needs_reason(reason)
+    newest = PromotionPolicy.objects.newest(document.name)
+    if seen is not None:
+        _refuse_unseen(document, newest, seen)
+    if newest is not None and newest.content == document.content:
         return newest
-    policy = PromotionPolicy.objects.create(
-        name=name,
-        version=newest.version + 1 if newest else 1,
-        description=description,
-        notice=notice,
-        stages=dict(stages),
-        published_by=actor,
-    )
+    try:
+        with transaction.atomic():
+            policy = PromotionPolicy.objects.create(
+                name=document.name,
+                version=newest.version + 1 if newest else 1,
+                source=document.source,
+                reason=reason.strip(),
+                published_by=actor,
+                **document.content,
+            )
+    except IntegrityError:
+        raise Conflict(f"Somebody else published {document.name} just now. Look again.") from None
     record(
         trail_events.POLICY_PUBLISHED,
         actor=actor,
         subject=policy,
-        old={"stages": newest.stages if newest else None},
-        new={"stages": policy.stages},
-        scope=f"policy:{name}",
+        old=newest.content if newest else {},
+        new={**policy.content, "source_sha256": content_hash(policy.source)},
+        reason=policy.reason,
+        scope=f"policy:{policy.name}",
     )
     return policy
+
+
+def _needs_reason(reason: str) -> None:
+    if not reason.strip():
+        raise InvalidInput("Say why the policy changes; it goes on record.", field="reason")
+
+
+def _refuse_unseen(document: Document, newest: PromotionPolicy | None, seen: int) -> None:
+    present = newest.version if newest else 0
+    if present != seen:
+        compared = f"version {seen}" if seen else "none"
+        raise Conflict(
+            f"The newest version of {document.name} is {present} by now; you compared with "
+            f"{compared}. Look at the difference again, then publish."
+        )
+    if newest is not None and newest.content == document.content:
+        raise Conflict(f"It says what {newest} says; there is nothing to publish.")
 
 
 @transaction.atomic

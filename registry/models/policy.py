@@ -16,7 +16,7 @@ class PolicyQuerySet(models.QuerySet["PromotionPolicy"]):
 
 
 class PromotionPolicy(models.Model):
-    """One immutable version of a policy.
+    """One immutable version of a policy; the database refuses to change or delete it.
 
     `stages` maps a target stage to its rules; registry/document/schema.py says which keys there
     are, docs/policies.md explains them. `model_patterns` are globs of the models it claims.
@@ -35,7 +35,7 @@ class PromotionPolicy(models.Model):
     source = models.TextField(blank=True, help_text="The document as it was written.")
     reason = models.TextField(blank=True, help_text="Why it was published.")
     published_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
     )
     published_at = models.DateTimeField(auto_now_add=True)
 
@@ -52,6 +52,16 @@ class PromotionPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} v{self.version}"
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What it says: another content is another version."""
+        return {
+            "description": self.description,
+            "notice": self.notice,
+            "model_patterns": self.model_patterns,
+            "stages": self.stages,
+        }
 
     def for_stage(self, stage: str) -> dict[str, Any] | None:
         """The rules for promotions to `stage`; None when the policy says nothing about it."""

@@ -12,7 +12,7 @@ from django.db import connection
 from e2i_site.core.errors import Conflict, E2IError, InvalidInput, Refused
 from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
-from registry.actions.publish_policy import assign_policy, publish_policy
+from registry.actions.publish_policy import assign_policy
 from registry.actions.refresh_gates import refresh_gates
 from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
@@ -281,18 +281,9 @@ def test_a_missing_digest_is_inconclusive_and_asks_for_it(requester: User) -> No
     assert Job.objects.get(kind="registry.fingerprint").payload == {"entry": entry.pk}
 
 
-def test_policies_are_versioned_and_validated() -> None:
+def test_an_administrator_chooses_the_policy_of_a_model() -> None:
     admin = UserFactory(roles=["administrator"])
-    stages = {"archived": STAGES["archived"]}
-    with pytest.raises(Refused):
-        publish_policy(name="p", description="", stages=stages, actor=UserFactory())
-    first = publish_policy(name="p", description="", stages=stages, actor=admin)
-    assert publish_policy(name="p", description="", stages=stages, actor=admin) == first
-    bad = {"staging": {"gates": [{"id": "nope"}], "approvals": {"count": 1, "roles": ["approver"]}}}
-    with pytest.raises(InvalidInput, match="nope"):
-        publish_policy(name="p", description="", stages=bad, actor=admin)
-    second = publish_policy(name="p", description="", stages=stages, actor=admin, notice="short")
-    assert (first.version, second.version) == (1, 2)
+    PolicyFactory(name="p")
     model = assign_policy(model=ModelFactory(), policy_name="p", actor=admin)
     assert model.policy_name == "p"
     with pytest.raises(InvalidInput):

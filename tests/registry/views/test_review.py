@@ -6,6 +6,7 @@ import html
 import json
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from registry.actions.review_promotion import review_promotion
 from registry.choices import PromotionState, Stage
 from registry.models import Promotion, RegistryEntry, Review
 from tests.factories.people import PASSWORD, UserFactory
-from tests.factories.registry import PromotionFactory
+from tests.factories.registry import PolicyFactory, PromotionFactory
 from tests.registry.views.conftest import SESSION
 
 pytestmark = pytest.mark.django_db
@@ -280,8 +281,9 @@ def test_a_review_in_between_is_shown(
 def test_a_second_click_of_the_same_person_is_one_approval(
     decide: Decide, promotion: Promotion
 ) -> None:
-    promotion.policy.stages["staging"]["approvals"]["count"] = 2
-    promotion.policy.save()
+    stages = deepcopy(promotion.policy.stages)
+    stages["staging"]["approvals"]["count"] = 2
+    PolicyFactory(name=promotion.policy.name, version=2, stages=stages)
     reviewer = UserFactory(roles=["reviewer"])
     assert decide(promotion, reviewer, "comment").status_code == 303
     first = decide(promotion, reviewer, "approve")

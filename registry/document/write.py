@@ -1,0 +1,34 @@
+"""Writing a policy out as a document, for versions that were published without one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+from registry.models import PromotionPolicy
+
+
+def source_of(policy: PromotionPolicy) -> str:
+    """The document as it was written; where there was none, the stored rules as YAML."""
+    if policy.source:
+        return policy.source
+    words = {
+        "description": policy.description,
+        "notice": policy.notice,
+        "models": policy.model_patterns,
+    }
+    document = {"name": policy.name, **{key: value for key, value in words.items() if value}}
+    return written({**document, "stages": policy.stages})
+
+
+def written(document: dict[str, Any]) -> str:
+    """A document as YAML, keys in their order."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=96)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes everything out: no anchors."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
