@@ -42,8 +42,17 @@ class BreakGlassForm(StopForm):
     password = PasswordField()
 
 
-class JudgeForm(forms.Form):
+class SignedForm(forms.Form):
+    """Why, signed."""
+
+    reason = forms.CharField(label="Reason", max_length=5000, widget=forms.Textarea(attrs=_REASON))
+    password = PasswordField()
+
+
+class JudgeForm(SignedForm):
     """What somebody else thinks of it afterwards."""
+
+    field_order = ("accepted", "reason", "password")
 
     accepted = forms.TypedChoiceField(
         label="Was it right?",
@@ -51,5 +60,3 @@ class JudgeForm(forms.Form):
         coerce=lambda value: value == "yes",
         widget=forms.RadioSelect,
     )
-    reason = forms.CharField(label="Reason", max_length=5000, widget=forms.Textarea(attrs=_REASON))
-    password = PasswordField()

@@ -18,6 +18,7 @@ from registry import trail_events
 from registry.choices import ReviewDecision
 from registry.gates.evaluate import bound, content_hash
 from registry.models import GateResult, Promotion, Review
+from registry.statement import statement
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -42,12 +43,14 @@ def sign(review: Review, *, signer: User, gates: Iterable[GateResult], at: datet
     review.signer_name = signer.get_full_name()
     review.meaning = meaning(review.decision, promotion)
     review.signed_at = at
-    review.statement = {
+    facts = {
         **_columns(review),
-        "username": signer.get_username(),
         "bound": bound(promotion, gates),
         "measured": {gate.gate_id: gate.measured or gate.summary[:200] for gate in gates},
     }
+    review.statement = statement(
+        facts, signer=signer, meaning=review.meaning, reason=review.reason, at=at
+    )
     review.signature_hash = content_hash(review.statement)
 
 

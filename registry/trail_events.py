@@ -20,6 +20,7 @@ PROMOTION_CARRIED = register("registry.promotion.carried", "Promotion carried to
 APPROVALS_VOIDED = register("registry.promotion.approvals_voided", "Approvals voided")
 BREAK_GLASS = register("registry.promotion.break_glass", "Break-glass: past its gates")
 BREAK_GLASS_REVIEWED = register("registry.promotion.break_glass_reviewed", "Break-glass judged")
+VERSION_DEPRECATED = register("registry.version.deprecated", "Version deprecated")
 EMERGENCY_STOP = register("registry.version.emergency_stop", "Emergency stop")
 POLICY_PUBLISHED = register("registry.policy.published", "Policy published")
 POLICY_ASSIGNED = register("registry.policy.assigned", "Policy assigned")

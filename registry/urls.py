@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from django.urls import path
 
-from registry.views import emergency, models, policies, queue, requests, review, versions
+from registry.views import (
+    deprecate,
+    emergency,
+    models,
+    policies,
+    queue,
+    requests,
+    review,
+    versions,
+)
 
 app_name = "registry"
 urlpatterns = [
@@ -16,6 +25,9 @@ urlpatterns = [
         name="version",
     ),
     path("models/<path:name>/versions/<int:number>/stop/", emergency.stop, name="emergency_stop"),
+    path(
+        "models/<path:name>/versions/<int:number>/deprecate/", deprecate.deprecate, name="deprecate"
+    ),
     path("models/<path:name>/compare/", versions.compare_two, name="compare"),
     path("models/<path:name>/", models.model, name="model"),
     path("promotions/", queue.promotions, name="promotions"),

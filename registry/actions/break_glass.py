@@ -29,6 +29,7 @@ from registry.models import (
 )
 from registry.policies import gates_not_passed
 from registry.risk import risk_of
+from registry.statement import statement
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -177,15 +178,9 @@ def _sign(row: BreakGlass | BreakGlassReview, signer: User, facts: dict[str, Any
     """Fill in the signature of an unsaved row; the signer's identity was proven before."""
     row.signer_name = signer.get_full_name()
     row.at = timezone.now()
-    row.statement = {
-        **facts,
-        "signer": signer.pk,
-        "username": signer.get_username(),
-        "name": row.signer_name,
-        "meaning": row.meaning,
-        "reason": row.reason,
-        "signed_at": row.at.isoformat(),
-    }
+    row.statement = statement(
+        facts, signer=signer, meaning=row.meaning, reason=row.reason, at=row.at
+    )
     row.signature_hash = content_hash(row.statement)
 
 

@@ -135,6 +135,17 @@ class PromotionBody(Body):
     reason = serializers.CharField(allow_blank=True, help_text="It goes on record.")
 
 
+class SignedBody(Body):
+    reason = serializers.CharField(allow_blank=True, help_text="It goes on record.")
+    password = serializers.CharField(
+        default="",
+        trim_whitespace=False,
+        allow_blank=True,
+        write_only=True,
+        help_text="Of whoever acts; it signs.",
+    )
+
+
 class ReviewBody(Body):
     decision = serializers.ChoiceField(choices=ReviewDecision.choices)
     reason = serializers.CharField(allow_blank=True, help_text="It goes on record.")

@@ -15,6 +15,7 @@ from e2i_site.accounts.api import ReadViewSet, asked, decided_by_person, person
 from e2i_site.core.bodies import ReasonBody
 from e2i_site.core.errors import InvalidInput
 from e2i_site.core.moments import past_moment
+from registry.actions.deprecate_version import deprecate_version
 from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
 from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_promotion
@@ -25,6 +26,7 @@ from registry.api.serializers import (
     PromotionRowSerializer,
     PromotionSerializer,
     ReviewBody,
+    SignedBody,
     VersionSerializer,
 )
 from registry.api.stages import AT, StagesSerializer
@@ -67,6 +69,15 @@ class VersionViewSet(ReadViewSet):
     serializer_class = VersionSerializer
     filterset_class = VersionFilter
     ordering_fields = ["model", "model_version", "registered_at", "auc"]
+
+    @extend_schema(request=SignedBody, responses={200: VersionSerializer})
+    @action(detail=True, methods=["post"])
+    def deprecate(self, request: Request, pk: str) -> Response:
+        """Take a version out of use for good; people only."""
+        decided_by_person(request).enforce()
+        entry, data = self.get_object(), asked(SignedBody, request)
+        deprecate_version(entry=entry, actor=person(request), **data)
+        return self.shown(entry.pk)
 
 
 class PolicyFilter(django_filters.FilterSet):

@@ -14,6 +14,7 @@ from registry import queries
 from registry.comparison import columns, compare
 from registry.history import trail_entries
 from registry.models import Promotion, RegisteredModel, RegistryEntry
+from registry.policies import may_deprecate
 from registry.views.events import stage_events
 from registry.views.forest import with_forests
 from registry.views.lineage import lineage
@@ -38,6 +39,7 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "history": stage_events(history, with_version=False, trail=trail_entries(history)),
         "findings": queries.findings_about(model=None, entries=[entry]),
         "lineage": lineage(entry),
+        "may_deprecate": may_deprecate(request.user, entry),  # type: ignore[arg-type]
         "moves": moves(request.user, entry),  # type: ignore[arg-type]
         "columns": columns(entry).items(),
         "quality": getattr(entry.training_run, "data_quality", None),

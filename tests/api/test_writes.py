@@ -99,6 +99,11 @@ def _resubmit(people: SimpleNamespace) -> tuple[str, Any]:
     return address("promotions", promotion, "resubmit"), REASON
 
 
+def _deprecate(people: SimpleNamespace) -> tuple[str, Any]:
+    body = {"password": PASSWORD, **REASON}
+    return address("versions", EntryFactory(stage=Stage.ARCHIVED), "deprecate"), body
+
+
 def _rollback(people: SimpleNamespace) -> tuple[str, Any]:
     model = ModelFactory()
     previous = DeploymentFactory(
@@ -146,6 +151,7 @@ WRITES = {
     "review": Write(_review, {"reviewer", "approver"}, 200, by_token=False),
     "withdraw": Write(_withdraw, TRAINERS, 200),
     "resubmit": Write(_resubmit, {"requester"}, 200),
+    "deprecate": Write(_deprecate, {"administrator"}, 200, by_token=False),
     "rollback": Write(_rollback, OPERATORS, 202),
     "stop": Write(_stop, OPERATORS, 200),
     "waive": Write(_waive, {"auditor", "administrator"}, 200, by_token=False),

@@ -134,6 +134,8 @@ BODIES: dict[str, Any] = {
         "accepted": "yes", "password": PASSWORD, **REASON,
     },
     "registry/models/<name>/versions/<number>/stop/": _typed("serving"),
+    "registry/models/<name>/versions/<number>/deprecate/": {"password": PASSWORD, **REASON},
+    "api/v1/versions/<pk>/deprecate/": {"password": PASSWORD, **REASON},
     "deployments/<pk>/rollback/": REASON,
     "deployments/<pk>/retire/": REASON,
     "deployments/<pk>/window/void/": REASON,
