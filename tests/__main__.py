@@ -45,7 +45,9 @@ def main(arguments: list[str]) -> int:
 def _pytest(title: str, database_url: str | None, arguments: list[str]) -> tuple[int, str]:
     """Run pytest with its output as it comes; exit status and pytest's last line."""
     print(f"\n===== {title} =====", flush=True)
-    environment = {k: v for k, v in os.environ.items() if k != "TEST_DATABASE_URL"}
+    # Some hundred processes are started; none should compile what another has compiled.
+    ours = ("TEST_DATABASE_URL", "PYTHONDONTWRITEBYTECODE")
+    environment = {k: v for k, v in os.environ.items() if k not in ours}
     if database_url:
         environment["TEST_DATABASE_URL"] = database_url
     # By file, in the order collected: servers that a file's tests share are started once, and

@@ -56,7 +56,7 @@ def start_server(
     folder.mkdir(parents=True, exist_ok=True)
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
-    program = ["-m", "mlflow", "server"] if guard is None else ["manage.py", "mlflow_server"]
+    program = ["-m", "tests.mlflow_alone"] if guard is None else ["manage.py", "mlflow_server"]
     command = [
         sys.executable, *program, "-w", "1",
         "--host", "127.0.0.1", "--port", str(port),

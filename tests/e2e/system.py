@@ -60,13 +60,23 @@ class System:
         assert self.command("demo", "--status", "--json")[1] == {"complete": True}, self.tail()
 
     def stop(self) -> None:
-        """End it as SIGTERM does; everything that it started must end with it."""
-        self.process.terminate()
+        """End it as Ctrl-C does; everything that it started must end with it, and soon."""
+        everyone = _descendants(self.process.pid)
+        self.process.send_signal(signal.SIGINT)
         try:
-            self.process.wait(30)
+            assert self.process.wait(15) == 0
+            assert not [pid for pid in everyone if Path(f"/proc/{pid}").exists()]
         finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+            for pid in (self.process.pid, *everyone):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(pid, signal.SIGKILL)
+
+    def child(self, name: str) -> int:
+        """The first process of it whose command line holds `name`."""
+        for pid in _descendants(self.process.pid):
+            if name in Path(f"/proc/{pid}/cmdline").read_text():
+                return pid
+        raise AssertionError(f"no {name} runs")
 
     def _demo_ended(self) -> bool:
         text = self.log.read_text()
@@ -130,3 +140,12 @@ class System:
         versions = self.api("versions", stage="production")
         assert len(versions) == 1
         return dict(versions[0])
+
+
+def _descendants(pid: int) -> list[int]:
+    children = [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return children + [below for child in children for below in _descendants(child)]

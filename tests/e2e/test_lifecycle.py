@@ -8,15 +8,20 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
-from tests.e2e.system import System
+from tests.e2e.system import ROOT, System
+from tests.mlflow_process import answers
+from tests.services import free_port
 
 pytestmark = [
     pytest.mark.e2e,
@@ -201,3 +206,26 @@ def test_a_deleted_run_is_named(system: System) -> None:
         assert _failing(report) & {"2.1", "3.4"}
     finally:
         _plain_client(system, restore, run_id)
+
+
+def test_it_does_not_start_twice_on_one_directory(system: System) -> None:
+    ports = {name: str(free_port()) for name in ("WEB_PORT", "MLFLOW_PORT", "GATEWAY_PORT")}
+    done = subprocess.run(
+        [sys.executable, "-m", "e2i_site.run"],
+        cwd=ROOT, env={**system.environment, **ports}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "already runs" in done.stdout + done.stderr
+
+
+def test_a_process_that_falls_is_started_again(system: System) -> None:
+    os.kill(system.child("gunicorn"), signal.SIGKILL)
+    _wait_until(lambda: "web ended (killed by SIGKILL)" in system.log.read_text())
+    _wait_until(lambda: answers(f"{system.web}/readyz"))
+
+
+def _wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.2)
