@@ -65,6 +65,7 @@ MLFLOW_WEBHOOK_SECRET = env.text("E2I_MLFLOW_WEBHOOK_SECRET") or _local_secret(
 )
 # Content-addressed model files, and what waits to be written to MLflow.
 ARTIFACT_STORE = DATA_DIR / "artifacts"
+ANSWER_STORE = DATA_DIR / "answers"
 MLFLOW_JOURNAL_DIR = DATA_DIR / "mlflow-journal"
 # The guard in front of MLflow: whether `mlflow_server` starts it, the token by which it knows
 # E2I, and the file from which it knows what is governed.

@@ -26,8 +26,9 @@ ROOMS = sorted({route.partition("/")[0] for route, _ in ROUTES})
 
 
 @pytest.fixture(autouse=True)
-def undisturbed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No message leaves, and nobody has called too often."""
+def undisturbed(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """No message leaves, nobody has called too often, and who calls is known without a query."""
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
     monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
     monkeypatch.setattr("e2i_site.accounts.api.Pace.rate", "100000/min")
     cache.clear()
