@@ -180,7 +180,9 @@ def _page(reading: _Reading, answer: _Answer) -> Page:
     fresh = [each for each in records if each.run.run_id not in reading.seen]
     low = reading.low
     high = records[-1].run.start_ms if answer.token and records else None
-    page = Page(reading.slice, fresh, frozenset(each.run.run_id for each in records), low, high)
+    # Those of the same start time that came before belong to this page's range, too.
+    ids = reading.seen.union(each.run.run_id for each in records)
+    page = Page(reading.slice, fresh, frozenset(ids), low, high)
     reading.attempts = 0
     reading.read += len(fresh)
     reading.size = _next_size(reading, records)

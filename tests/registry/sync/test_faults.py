@@ -58,6 +58,7 @@ def test_one_experiment_that_cannot_be_read_keeps_no_other_from_it(
     assert problem in state.error
     assert state.succeeded_at
     line.heal()
+    get_connector().transport._timeout = httpx.Timeout(10.0)
     again = sync()
     assert (again.mode, again.problems) == ("incremental", [])
     assert TrainingRun.objects.filter(mlflow_run_id__in=[runs[bad], kept]).count() == 2

@@ -98,6 +98,19 @@ def vars_of(record: RunRecord) -> dict[str, Any]:
     return {"run": run, "digest": record.digest, "json": record.metrics_json}
 
 
+def test_runs_that_started_together_are_read_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More of them than fit into a page."""
+    monkeypatch.setattr(rest, "FIRST_PAGE", 3)
+    monkeypatch.setattr(rest, "LARGEST_PAGE", 3)
+    experiment = world.experiment("together")
+    for number in range(10):
+        world.run(experiment, start=1_700_000_000 + (number > 7))
+    sync(full=True)
+    assert sync(full=True).runs.seen == TrainingRun.objects.exclude(mlflow_run_id=None).count()
+
+
 def test_what_is_odd_is_mirrored_from_both(world: World, store_uri: str, settings: Any) -> None:
     experiment = odd_runs(world)
     settings.MLFLOW_BACKEND_STORE_URI = store_uri
