@@ -46,7 +46,7 @@ def test_one_experiment_that_cannot_be_read_keeps_no_other_from_it(
     runs = {each: world.run(each) for each in (good, bad, late)}
     kept = world.run(bad)
     if mode == "hang":
-        get_connector().transport._timeout = httpx.Timeout(0.4)
+        get_connector().transport._timeout = httpx.Timeout(0.8)
     line.fault(mode, "runs/search", body=f'"{bad}"')
     report = sync(full=True)
     there = set(TrainingRun.objects.values_list("mlflow_run_id", flat=True))
