@@ -12,7 +12,8 @@ from django.db.models import Q, QuerySet
 
 from training.choices import ProblemType, RunRole, RunSource, RunStatus
 from training.models import Experiment, Selection, TrainingRun
-from training.search.conditions import condition, metric_range, narrow
+from training.search.comparisons import metric_range
+from training.search.conditions import condition, narrow
 from training.search.grammar import Kind, SearchError, Term, parse
 
 

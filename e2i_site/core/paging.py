@@ -83,6 +83,27 @@ class Section:
 
 
 @dataclass(frozen=True)
+class KeyedSection(Section):
+    """A section whose keys are found first, and then their rows, as `full` shows them."""
+
+    full: QuerySet[Any] | None = None
+
+    def take(self, count: int, position: Position | None = None) -> list[Any]:
+        """As in Section; one query more than `find` makes."""
+        found = self.find(count, position)
+        full = self.rows.model._default_manager.all() if self.full is None else self.full
+        rows = full.in_bulk([pk for pk, _ in found])
+        for pk, key in found if self.key else ():
+            setattr(rows[pk], self.key, key)
+        return [rows[pk] for pk, _ in found]
+
+    def find(self, count: int, position: Position | None) -> list[tuple[int, Any]]:
+        """Primary keys and values of the order of the next rows; one query."""
+        rows = self.ordered().filter(self.beyond(position, key=self.key))
+        return list(rows.values_list("pk", self.key or "pk")[:count])
+
+
+@dataclass(frozen=True)
 class KeysetPage:
     """Rows of one page in order, and the positions of its neighbours (None at an end)."""
 

@@ -1,4 +1,4 @@
-"""Reads and prints the search line over runs.
+"""Reads and prints a search line, over runs or over another subject.
 
     search := [ term { [ "and" | "," ] term } ]
     term   := field operator value | field [ "not" ] "in" "(" value { "," value } ")" | word
@@ -14,7 +14,7 @@ MLflow's own filters of runs read the same; there, too, every term has to hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -65,6 +65,23 @@ ATTRIBUTES = {
     "duration": "duration",
     "deleted": "deleted",
 }
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is searched: {each way to write an attribute: its one name}, and examples."""
+
+    attributes: Mapping[str, str]
+    example: str
+    several: str
+
+    @property
+    def names(self) -> list[str]:
+        """Each attribute once."""
+        return list(dict.fromkeys(self.attributes.values()))
+
+
+RUNS = Subject(ATTRIBUTES, "status:finished", "status in (failed, killed)")
 LONGEST = 2000
 MOST_TERMS = 40
 _RESERVED = {"and", "or", "not", "in", "like", "ilike"}
@@ -119,20 +136,20 @@ def printed(terms: Iterable[Term]) -> str:
     return " ".join(map(str, terms))
 
 
-def parse(line: str) -> tuple[Term, ...]:
-    """The terms of a line; SearchError where it cannot be read."""
+def parse(line: str, subject: Subject = RUNS) -> tuple[Term, ...]:
+    """The terms of a line about `subject`; SearchError where it cannot be read."""
     if len(line) > LONGEST:
         raise SearchError(f"A search may have {LONGEST:,} characters.", LONGEST, len(line))
     if found := _CONTROL.search(line):
         raise SearchError("This character cannot be searched for.", *found.span())
-    return tuple(_Reader(line).terms())
+    return tuple(_Reader(line, subject).terms())
 
 
 class _Reader:
     """Goes through a line from left to right."""
 
-    def __init__(self, line: str) -> None:
-        self.line, self.at = line, 0
+    def __init__(self, line: str, subject: Subject) -> None:
+        self.line, self.at, self.subject = line, 0, subject
 
     def terms(self) -> list[Term]:
         found: list[Term] = []
@@ -164,7 +181,7 @@ class _Reader:
     def _term(self) -> Term:
         start = self.at
         kind, name, is_quoted = self._subject()
-        named = bool(kind) or (not is_quoted and name.lower() in ATTRIBUTES)
+        named = bool(kind) or (not is_quoted and name.lower() in self.subject.attributes)
         op = self._operator(words=named)
         if not op:
             return self._word(kind, name, is_quoted, start)
@@ -181,7 +198,7 @@ class _Reader:
         found = _BARE_NAME.match(self.line, start)
         if found is None:
             raise SearchError(
-                "A condition begins with a name, as in metric.auc>0.9 or status:finished.",
+                f"A condition begins with a name, as in metric.auc>0.9 or {self.subject.example}.",
                 start,
                 start + 1,
             )
@@ -212,14 +229,15 @@ class _Reader:
     def _word(self, kind: Kind | None, name: str, is_quoted: bool, start: int) -> Term:
         if kind is not None:
             raise SearchError(
-                f"A comparison is missing after {kind}.{name}, as in {_EXAMPLES[kind]}.",
+                f"A comparison is missing after {kind}.{name}, as in "
+                f"{_EXAMPLES.get(kind) or self.subject.example}.",
                 start,
                 self.at,
             )
         if name == "OR" and not is_quoted:
             raise SearchError(
                 "There is no OR: all conditions have to hold. For one of several values write "
-                "status in (failed, killed).",
+                f"{self.subject.several}.",
                 start,
                 self.at,
             )
@@ -233,11 +251,11 @@ class _Reader:
         """Without a kind it is an attribute if there is one, else a metric."""
         if not name:
             raise SearchError("A name is missing before the comparison.", start, self.at)
-        attribute = ATTRIBUTES.get(name.lower())
+        attribute = self.subject.attributes.get(name.lower())
         if attribute and (kind == Kind.ATTRIBUTE or (kind is None and not is_quoted)):
             return Kind.ATTRIBUTE, attribute
         if kind == Kind.ATTRIBUTE:
-            known = ", ".join(dict.fromkeys(ATTRIBUTES.values()))
+            known = ", ".join(self.subject.names)
             raise SearchError(f"There is no attribute {name}; there are {known}.", start, self.at)
         return kind or Kind.METRIC, name
 
@@ -282,7 +300,6 @@ _EXAMPLES = {
     Kind.METRIC: "metric.auc>0.9",
     Kind.PARAM: "param.lr=0.1",
     Kind.TAG: "tag.team:churn",
-    Kind.ATTRIBUTE: "attribute.status='FINISHED'",
 }
 
 

@@ -15,15 +15,16 @@ share says how far a second walk has to go; if that is too far, few fit, and the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from e2i_site.core.paging import Position, Section
+from e2i_site.core.paging import KeyedSection, Position, Section
 from training.models import RunMetric, TrainingRun
-from training.search.conditions import condition, metric_range, narrow
+from training.search.comparisons import metric_range
+from training.search.conditions import condition, narrow
 from training.search.grammar import Kind, Term
 from training.search.order import INDEXED, Order
 
@@ -33,31 +34,21 @@ KEY = "sort_key"
 
 
 @dataclass(frozen=True)
-class RunSection(Section):
-    """A section whose keys are found first, and then its rows with all that a list shows of them.
+class RunSection(KeyedSection):
+    """Finds the keys by one of the two ways.
 
     `index` holds the entries of the order's index, also of runs that do not fit; `index_key` and
-    `index_run` are the names of key and run there. `full` are all runs, with what a list shows.
-    `gathered` are the same rows with the key found run by run, where a join would let the database
-    walk the index after all.
+    `index_run` are the names of key and run there. `gathered` are the same rows with the key found
+    run by run, where a join would let the database walk the index after all.
     """
 
     index: QuerySet[Any] | None = None
     index_key: str = ""
     index_run: str = "pk"
     gathered: QuerySet[TrainingRun] | None = None
-    full: QuerySet[TrainingRun] = field(default_factory=TrainingRun.objects.all)
 
-    def take(self, count: int, position: Position | None = None) -> list[Any]:
-        """As in Section; two to four queries, the module says why."""
-        found = self._find(count, position)
-        rows = self.full.in_bulk([pk for pk, _ in found])
-        for pk, key in found:
-            setattr(rows[pk], KEY, key)
-        return [rows[pk] for pk, _ in found]
-
-    def _find(self, count: int, position: Position | None) -> list[tuple[int, Any]]:
-        """Primary keys and values of the order."""
+    def find(self, count: int, position: Position | None) -> list[tuple[int, Any]]:
+        """One to three queries, the module says why."""
         if self.index is None:
             return self._collect(count, position)
         found, goes_on = self._walk(FIRST_WALK, count, position)
@@ -170,5 +161,4 @@ class RunListing:
         ]
 
     def _section(self, rows: QuerySet[TrainingRun], key: str = KEY) -> RunSection:
-        section = RunSection(rows, key, self.order.descending, self.order.read)
-        return replace(section, full=self.base)
+        return RunSection(rows, key, self.order.descending, self.order.read, self.base)
