@@ -291,6 +291,7 @@ def _values_of_model(each: types.RegisteredModel) -> dict[str, Any]:
         "tags": each.tags,
         "deleted_in_mlflow": False,
         "created_in_mlflow": each.created_at,
+        "updated_in_mlflow": each.updated_at,
     }
 
 

@@ -110,15 +110,16 @@ class ModelRow:
 
 
 def with_versions(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
-    """Adds `version_count`, `newest_version`, and the job that carries aliases to MLflow now."""
-    carrying = Job.objects.unfinished().filter(
-        kind=CARRY_KIND, subject=Concat(Value("model:"), OuterRef("name"))
-    )
+    """Adds `version_count`, `newest_version`, `head_version`, and the job that carries aliases
+    to MLflow now."""
+    job = carrying()
+    versions = RegistryEntry.objects.filter(model=OuterRef("name")).order_by()
     return models.select_related("experiment").annotate(
-        version_count=Count("entries"),
-        newest_version=Max("entries__model_version"),
-        carrying_state=Subquery(carrying.values("state")[:1]),
-        carrying_message=Subquery(carrying.values("message")[:1]),
+        version_count=Subquery(versions.values("model").annotate(n=Count("pk")).values("n")),
+        newest_version=newest_version(),
+        head_version=head_version(),
+        carrying_state=Subquery(job.values("state")[:1]),
+        carrying_message=Subquery(job.values("message")[:1]),
     )
 
 

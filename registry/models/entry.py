@@ -37,6 +37,9 @@ class RegisteredModel(models.Model):
     created_in_mlflow = models.DateTimeField(
         null=True, blank=True, help_text="Stays the same when a model is renamed."
     )
+    updated_in_mlflow = models.DateTimeField(
+        null=True, blank=True, help_text="When the model or a version last changed there."
+    )
     synced_at = models.DateTimeField(
         null=True,
         blank=True,
@@ -162,7 +165,8 @@ class RegistryEntry(models.Model):
             _ratio("pr_auc"),
             _ratio("brier_score"),
         ]
-        indexes = [models.Index(fields=["stage"], name="entry_by_stage")]
+        # Models with a version in a stage: answered by the index alone.
+        indexes = [models.Index(fields=["stage", "model"], name="entry_by_stage_and_model")]
 
     def __str__(self) -> str:
         return f"{self.model_id} v{self.model_version}"
