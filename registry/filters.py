@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import django_filters
-from django import forms
 from django.db.models import Q, QuerySet
 
 from registry.choices import OPEN_PROMOTION, PromotionState, Risk, Stage
 from registry.models import Promotion, RegisteredModel, RegistryEntry, ReviewAssignment
+from registry.search.conditions import MODELS, narrow
+from training.filters import SearchField
+from training.search.grammar import Term, parse
 
 
 class PromotionFilter(django_filters.FilterSet):
@@ -60,14 +62,10 @@ class PromotionFilter(django_filters.FilterSet):
         return queryset
 
 
-class ModelFilter(django_filters.FilterSet):
+class ModelMenus(django_filters.FilterSet):
     """Registered models by name, experiment and the stage of any version."""
 
-    name = django_filters.CharFilter(
-        lookup_expr="icontains",
-        label="Name contains",
-        widget=forms.TextInput(attrs={"type": "search"}),
-    )
+    name = django_filters.CharFilter(lookup_expr="icontains", label="Name contains")
     experiment = django_filters.CharFilter(
         field_name="experiment__experiment_id", label="Experiment"
     )
@@ -85,6 +83,26 @@ class ModelFilter(django_filters.FilterSet):
         return queryset.filter(
             name__in=RegistryEntry.objects.filter(stage=value).values("model_id")
         )
+
+
+class ModelSearchField(SearchField):
+    def read(self, line: str) -> tuple[Term, ...]:
+        terms = parse(line, MODELS)
+        narrow(RegisteredModel.objects.none(), terms)
+        return terms
+
+
+class ModelSearchFilter(django_filters.Filter):
+    field_class = ModelSearchField
+
+    def filter(self, qs: QuerySet[Any], value: Sequence[Term] | None) -> QuerySet[Any]:
+        return narrow(qs, value or ())
+
+
+class ModelFilter(ModelMenus):
+    """As in the menus, and by a search line."""
+
+    q = ModelSearchFilter(label="Search line, as in stage:production metric.auc>0.8 drift:yes")
 
 
 class EntryFilter(django_filters.FilterSet):

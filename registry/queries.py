@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from django.db.models import Count, Max, OuterRef, Prefetch, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Concat
+from django.db.models import Count, Max, Prefetch, Q, QuerySet
 from django.utils import timezone
 
 from e2i_site.audit.models import Finding
@@ -38,125 +37,9 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 # Columns that a list of versions never shows and that can be long.
-_LONG = ("signature", "hyperparameters", "selection_rationale", "tags", "description")
+LONG_OF_ENTRY = ("signature", "hyperparameters", "selection_rationale", "tags", "description")
 VERSIONS_A_PAGE = 50
 _CAUSES_JOBS = (*OPEN_PROMOTION, PromotionState.APPLIED, PromotionState.FAILED)
-CARRY_KIND = "registry.carry_stage"
-
-
-@dataclass(frozen=True)
-class Drift:
-    """A governed alias that MLflow has elsewhere than the decision put it."""
-
-    alias: str
-    ours: int | None
-    mlflow: int | None
-
-    def __str__(self) -> str:
-        here = f"v{self.ours}" if self.ours else "no version"
-        there = f"v{self.mlflow}" if self.mlflow else "no version"
-        return f"{self.alias}: {here} here, {there} in MLflow"
-
-
-def alias_drift(
-    aliases: Mapping[str, Any], entries: Iterable[RegistryEntry], used: Iterable[str]
-) -> list[Drift]:
-    """Aliases that differ. `used` are the stages this model was ever in here: others' aliases,
-    of stages that no decision ever touched, are not ours to judge."""
-    ours: dict[str, int] = {}
-    for entry in entries:
-        ours[entry.stage] = max(entry.model_version, ours.get(entry.stage, 0))
-    found = []
-    for alias in ALIASED_STAGES:
-        here, there = ours.get(alias), aliases.get(alias)
-        there = int(there) if there is not None else None
-        if alias in used and here != there:
-            found.append(Drift(alias.value, here, there))
-    return found
-
-
-@dataclass
-class ModelRow:
-    """One model in the list, or the head of its page."""
-
-    model: RegisteredModel
-    versions: int = 0
-    newest: int | None = None
-    places: dict[str, list[RegistryEntry]] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
-    promotions: list[Promotion] = field(default_factory=list)
-
-    @property
-    def carrying(self) -> str:
-        """State of the job that carries the aliases to MLflow; empty when none is under way."""
-        return getattr(self.model, "carrying_state", None) or ""
-
-    @property
-    def carrying_message(self) -> str:
-        return getattr(self.model, "carrying_message", None) or ""
-
-    @property
-    def drift(self) -> list[Drift]:
-        """Nothing while a job is still carrying the decision to MLflow."""
-        if self.carrying:
-            return []
-        staged = [entry for entries in self.places.values() for entry in entries]
-        return alias_drift(self.model.aliases, staged, self.used)
-
-    @property
-    def stages_down(self) -> list[tuple[Stage, list[RegistryEntry]]]:
-        """The governed stages, production first, with the versions that are there."""
-        return [(stage, self.places.get(stage, [])) for stage in reversed(ALIASED_STAGES)]
-
-
-def with_versions(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
-    """Adds `version_count`, `newest_version`, `head_version`, and the job that carries aliases
-    to MLflow now."""
-    job = carrying()
-    versions = RegistryEntry.objects.filter(model=OuterRef("name")).order_by()
-    return models.select_related("experiment").annotate(
-        version_count=Subquery(versions.values("model").annotate(n=Count("pk")).values("n")),
-        newest_version=newest_version(),
-        head_version=head_version(),
-        carrying_state=Subquery(job.values("state")[:1]),
-        carrying_message=Subquery(job.values("message")[:1]),
-    )
-
-
-def model_rows(models: Sequence[RegisteredModel]) -> list[ModelRow]:
-    """What the list says of each model; 3 queries whatever their number."""
-    rows = {
-        model.name: ModelRow(
-            model, getattr(model, "version_count", 0), getattr(model, "newest_version", None)
-        )
-        for model in models
-    }
-    staged = RegistryEntry.objects.filter(model__name__in=list(rows), stage__in=ALIASED_STAGES)
-    for entry in staged.defer(*_LONG).order_by("-model_version"):
-        rows[entry.model_id].places.setdefault(entry.stage, []).append(entry)
-    changes = StageChange.objects.filter(
-        entry__model__name__in=list(rows), to_stage__in=ALIASED_STAGES
-    )
-    for name, stage in changes.order_by().values_list("entry__model__name", "to_stage").distinct():
-        rows[name].used.add(stage)
-    for promotion in open_promotions().filter(entry__model__name__in=list(rows)):
-        rows[promotion.entry.model_id].promotions.append(promotion)
-    return list(rows.values())
-
-
-def model_row(
-    model: RegisteredModel, entries: Iterable[RegistryEntry], history: Iterable[StageChange]
-) -> ModelRow:
-    """The head of one model's page from what the page has loaded; 1 query more."""
-    row = ModelRow(
-        model, getattr(model, "version_count", 0), getattr(model, "newest_version", None)
-    )
-    for entry in entries:
-        if entry.stage in ALIASED_STAGES:
-            row.places.setdefault(entry.stage, []).append(entry)
-    row.used = {change.to_stage for change in history} | set(row.places)
-    row.promotions = list(open_promotions().filter(entry__model__name=model.name))
-    return row
 
 
 def open_promotions() -> QuerySet[Promotion]:
@@ -167,7 +50,7 @@ def open_promotions() -> QuerySet[Promotion]:
 def light(promotions: QuerySet[Promotion]) -> QuerySet[Promotion]:
     """With what a row of a list shows, and nothing long."""
     return promotions.select_related("entry", "requester", "policy").defer(
-        *(f"entry__{name}" for name in _LONG)
+        *(f"entry__{name}" for name in LONG_OF_ENTRY)
     )
 
 
@@ -271,7 +154,7 @@ def entries_of(model: RegisteredModel, *, up_to: int | None = None) -> list[Regi
     return list(
         model.entries.filter(page | Q(stage__in=ALIASED_STAGES))
         .select_related("training_run__dataset", "training_run__selection", "trained_by")
-        .defer(*_LONG, *_long_of_run("training_run"))
+        .defer(*LONG_OF_ENTRY, *_long_of_run("training_run"))
         .prefetch_related("deployments")
         .order_by("-model_version")
     )
@@ -282,7 +165,7 @@ def stage_history(*, model_name: str, limit: int = 200) -> list[StageChange]:
     return list(
         StageChange.objects.filter(entry__model__name=model_name)
         .select_related("entry", "actor")
-        .defer(*(f"entry__{name}" for name in _LONG))[:limit]
+        .defer(*(f"entry__{name}" for name in LONG_OF_ENTRY))[:limit]
     )
 
 

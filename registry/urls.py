@@ -7,6 +7,7 @@ from django.urls import path
 from registry.views import (
     deprecate,
     emergency,
+    model_list,
     models,
     policies,
     queue,
@@ -17,7 +18,8 @@ from registry.views import (
 
 app_name = "registry"
 urlpatterns = [
-    path("", models.models, name="home"),
+    path("", model_list.models, name="home"),
+    path("models/export/", model_list.export, name="models_export"),
     # The more specific ones first: a model's name may hold a slash.
     path(
         "models/<path:name>/versions/<int:number>/",

@@ -23,11 +23,16 @@ class SearchField(forms.CharField):
     def clean(self, value: Any) -> tuple[Term, ...]:
         line = super().clean(value)
         try:
-            terms = parse(line)
-            for term in terms:
-                condition(term)
+            terms = self.read(line)
         except SearchError as error:
             raise ValidationError(f"At “{line[error.start : error.end]}”: {error}") from None
+        return terms
+
+    def read(self, line: str) -> tuple[Term, ...]:
+        """The terms; SearchError where the line, or one of them, means nothing."""
+        terms = parse(line)
+        for term in terms:
+            condition(term)
         return terms
 
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from e2i_site.audit.choices import Priority
 from e2i_site.audit.models import Finding
+from e2i_site.audit.models.finding import FindingQuerySet
 from e2i_site.jobs.models import Job
 from registry.choices import ALIASED_STAGES, Stage
 from registry.governing import governing_policies
@@ -116,7 +117,7 @@ def carrying() -> QuerySet[Job]:
     )
 
 
-def open_findings() -> QuerySet[Finding]:
+def open_findings() -> FindingQuerySet:
     """Open findings on models and on versions."""
     kinds = [each._meta.label_lower for each in (RegisteredModel, RegistryEntry)]
     return Finding.objects.open(timezone.now()).filter(subject_kind__in=kinds)

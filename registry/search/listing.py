@@ -58,6 +58,8 @@ class ModelListing:
 
         There are thousands of models, not millions: each page sorts those that fit.
         """
+        if self.order.kind == Kind.ATTRIBUTE and self.order.name == "name":
+            return [self._section(self.models, "name")]  # Each has one.
         keyed = self._keyed()
         return [
             self._section(keyed.filter(**{f"{KEY}__isnull": False}), KEY),
@@ -79,10 +81,10 @@ class ModelListing:
         if self.order.kind == Kind.TAG:
             return self.models.annotate(**{KEY: JSONText("tags", self.order.name)})
         rows: QuerySet[Any] = RunMetric.objects.filter(of_head("run__entries"), key=self.order.name)
-        values = rows.values("value")
+        values: QuerySet[Any, Any] = rows.values("value")
         if self.order.kind == Kind.PARAM:
-            rows = TrainingRun.objects.filter(of_head("entries"))
-            values = rows.annotate(text=JSONText("params", self.order.name)).values("text")
+            runs = TrainingRun.objects.filter(of_head("entries"))
+            values = runs.values(text=JSONText("params", self.order.name))
         return self.models.alias(**{HEAD: head_version()}).annotate(**{KEY: Subquery(values[:1])})
 
     def _section(self, rows: QuerySet[RegisteredModel], key: str) -> Section:

@@ -1,4 +1,4 @@
-"""Models: the list, and one model with its versions, stages, lineage and findings."""
+"""One model with its versions, stages, lineage and findings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -17,31 +16,12 @@ from django.views.decorators.http import require_safe
 from e2i_site.core.partials import render_page
 from registry import queries
 from registry.choices import ALIASED_STAGES, Stage
-from registry.filters import ModelFilter
 from registry.history import trail_entries
+from registry.model_rows import model_row, with_versions
 from registry.models import RegisteredModel, RegistryEntry
 from registry.views.events import stage_events
 from registry.views.history import model_at
 from registry.views.lineage import lineage
-
-MODELS_A_PAGE = 50
-
-
-@login_required
-@require_safe
-def models(request: HttpRequest) -> HttpResponse:
-    """All models: where their versions are, what waits, what drifted."""
-    filters = ModelFilter(
-        request.GET, queryset=queries.with_versions(RegisteredModel.objects.order_by("name"))
-    )
-    page = Paginator(filters.qs, MODELS_A_PAGE).get_page(request.GET.get("page"))
-    context = {
-        "rows": queries.model_rows(list(page.object_list)),
-        "page": page,
-        "filter": filters,
-        "filtered": any(value for key, value in request.GET.items() if key != "page"),
-    }
-    return render_page(request, "registry/models.html", context)
 
 
 @login_required
@@ -50,7 +30,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     """One model: versions by stage, history, lineage, findings; with `at`, as it was then."""
     if "at" in request.GET:
         return model_at(request, name)
-    found = get_object_or_404(queries.with_versions(RegisteredModel.objects.all()), name=name)
+    found = get_object_or_404(with_versions(RegisteredModel.objects.all()), name=name)
     newest = getattr(found, "newest_version", None) or 0
     up_to = _number(request.GET.get("before"), newest + 1) - 1
     entries = queries.entries_of(found, up_to=up_to)
@@ -59,7 +39,7 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     lowest = up_to - queries.VERSIONS_A_PAGE + 1
     context = {
         "model": found,
-        "row": queries.model_row(found, entries, history),
+        "row": model_row(found, entries, history),
         "track": _track(entries),
         "entries": [entry for entry in entries if entry.model_version <= up_to],
         "older": lowest if lowest > 1 else None,

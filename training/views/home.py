@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.views.decorators.http import require_safe
 
 from e2i_site.core.http import csv_response
-from e2i_site.core.paging import Bounded, KeysetPage, count_up_to, ordered_page
+from e2i_site.core.paging import KeysetPage, count_up_to, ordered_page
 from e2i_site.core.partials import render_page
 from training import metrics, queries
 from training.choices import RunSource, RunStatus
@@ -25,13 +24,20 @@ from training.search.listing import RunListing
 from training.search.order import DEFAULT_SORT, Order
 from training.views.run_table import (
     CSV_COLUMNS,
-    Column,
     chosen_columns,
     csv_row,
     default_columns,
     metric_names,
     offered_columns,
     run_table,
+)
+from training.views.search_page import (
+    Found,
+    Problem,
+    all_shown,
+    is_filtered,
+    kept,
+    search_line,
 )
 
 RUNS_A_PAGE = 50
@@ -41,57 +47,13 @@ EXPERIMENTS_SHOWN = 6
 class RunSearchForm(forms.Form):
     """The search line, and the commonest filters as menus."""
 
-    q = forms.CharField(
-        label="Search",
-        required=False,
-        widget=forms.TextInput(
-            attrs={
-                "type": "search",
-                "placeholder": "metric.auc>0.9 param.lr=0.1 user:anna",
-                "autocomplete": "off",
-                "autocapitalize": "off",
-                "spellcheck": "false",
-                "aria-describedby": "search-help",
-            }
-        ),
-    )
+    q = search_line("metric.auc>0.9 param.lr=0.1 user:anna")
     status = forms.ChoiceField(
         choices=[("", "Any status"), *RunStatus.choices], required=False, label="Status"
     )
     source = forms.ChoiceField(
         choices=[("", "Any source"), *RunSource.choices], required=False, label="Source"
     )
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What of the search line was not understood, with the text around it."""
-
-    before: str
-    marked: str
-    after: str
-    message: str
-
-    @classmethod
-    def of(cls, line: str, error: SearchError) -> Problem:
-        start, end = error.start, max(error.end, error.start + 1)
-        return cls(line[:start], line[start:end] or " ", line[end:], error.message)
-
-    def __str__(self) -> str:
-        return f"At “{self.marked.strip() or 'the end'}”: {self.message}"
-
-
-@dataclass(frozen=True)
-class RunList:
-    """The runs that fit the URL, or what was not understood of it."""
-
-    listing: RunListing
-    problem: Problem | None = None
-    errors: tuple[str, ...] = ()
-
-    @property
-    def is_wrong(self) -> bool:
-        return bool(self.problem or self.errors)
 
 
 @login_required
@@ -106,20 +68,22 @@ def home(request: HttpRequest) -> HttpResponse:
     found = run_list(request.GET, shown=("params", "tags"))
     page = _page(found, request)
     rows = [(run, metrics.values(run)) for run in page]
-    chosen = chosen_columns(request)
-    columns = chosen or tuple(default_columns(metric_names(page)))
+    names = metric_names(page)
+    columns = chosen_columns(request) or tuple(default_columns(names))
     context: dict[str, Any] = {
         "form": RunSearchForm(request.GET),
         "problem": found.problem,
         "errors": found.errors,
         "page": page,
-        "count": _all_shown(page),
+        "count": all_shown(page),
         **run_table(rows, columns),
-        "offered": [(column, column in columns) for column in offered_columns(page, columns)],
-        "kept": (kept := _kept(request.GET, "columns")),
-        "usual_query": urlencode([*kept, ("columns", "")]),
+        "offered": [
+            (column, column in columns) for column in offered_columns(names, page, columns)
+        ],
+        "kept": (others := kept(request.GET, "columns")),
+        "usual_query": urlencode([*others, ("columns", "")]),
         "query": request.GET.urlencode(),
-        "filtered": is_filtered(request.GET),
+        "filtered": is_filtered(request.GET, RunMenus.base_filters),
         "news_query": _news_query(request, _newest()),
     }
     if target != "results":
@@ -127,17 +91,10 @@ def home(request: HttpRequest) -> HttpResponse:
     return render_page(request, "training/home.html", context)
 
 
-def _page(found: RunList, request: HttpRequest) -> KeysetPage:
+def _page(found: Found, request: HttpRequest) -> KeysetPage:
     if found.is_wrong:
         return KeysetPage([], None, None)
     return ordered_page(found.listing.sections(), request, size=RUNS_A_PAGE)
-
-
-def _all_shown(page: KeysetPage) -> Bounded | None:
-    """How many runs fit, where the page shows all of them. Else they are counted after it."""
-    if page.older is not None or page.newer is not None:
-        return None
-    return Bounded(len(page), is_exact=True)
 
 
 def _count(request: HttpRequest) -> HttpResponse:
@@ -163,21 +120,16 @@ def export(request: HttpRequest) -> HttpResponseBase:
     chosen = chosen_columns(request)
     found = run_list(request.GET, shown=[f"{column.kind}s" for column in chosen])
     if found.is_wrong:
-        said = " ".join(map(str, (*([found.problem] if found.problem else []), *found.errors)))
-        return HttpResponse(said, status=400, content_type="text/plain; charset=utf-8")
+        return found.refused()
     columns = chosen or tuple(default_columns(metric_names(_page(found, request))))
     return csv_response(
         "training-runs",
-        (*CSV_COLUMNS, *map(_heading, columns)),
+        (*CSV_COLUMNS, *(column.heading for column in columns)),
         (csv_row(request, run, columns) for run in found.listing.every()),
     )
 
 
-def _heading(column: Column) -> str:
-    return column.name if column.is_metric else column.token
-
-
-def run_list(query: QueryDict, shown: list[str] | tuple[str, ...] = ()) -> RunList:
+def run_list(query: QueryDict, shown: list[str] | tuple[str, ...] = ()) -> Found:
     """Read search line, menus and order from the URL. `shown`: long columns that are needed."""
     base = queries.runs_for_list(TrainingRun.objects.all(), shown=shown)
     menus = RunMenus(query, queryset=base)
@@ -189,8 +141,8 @@ def run_list(query: QueryDict, shown: list[str] | tuple[str, ...] = ()) -> RunLi
         _ = listing.runs
     except SearchError as error:
         nothing = RunListing(base.none(), (), order)
-        return RunList(nothing, Problem.of(line, error), errors)
-    return RunList(listing, None, errors)
+        return Found(nothing, Problem.of(line, error), errors)
+    return Found(listing, None, errors)
 
 
 def _newest() -> int:
@@ -216,21 +168,3 @@ def _news_query(request: HttpRequest, seen: int) -> str:
         query.pop(name, None)
     query["seen"] = str(seen)
     return query.urlencode()
-
-
-def _kept(query: QueryDict, *without: str) -> list[tuple[str, str]]:
-    """The rest of the query, for hidden fields of a form that sets `without`."""
-    left_out = {*without, "before", "after", "seen"}
-    return [
-        (name, value)
-        for name in query
-        if name not in left_out
-        for value in query.getlist(name)
-        if value
-    ]
-
-
-def is_filtered(query: QueryDict) -> bool:
-    """Whether anything in the URL hides rows."""
-    names = {"q", *RunMenus.base_filters}
-    return any(query.get(name) for name in names)

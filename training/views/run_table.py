@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from django.http import HttpRequest
 
@@ -16,6 +16,17 @@ METRICS_SHOWN = 4
 MOST_COLUMNS = 12
 MOST_OFFERED = 300
 REMEMBERED = "run_columns"
+
+
+class HasValues(Protocol):
+    """A run, or what else has a run's parameters, tags and metrics."""
+
+    @property
+    def params(self) -> Mapping[str, Any]: ...
+    @property
+    def tags(self) -> Mapping[str, Any]: ...
+    @property
+    def metrics(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -45,10 +56,15 @@ class Column:
         return metrics.label(self.name) if self.is_metric else self.name
 
     @property
+    def heading(self) -> str:
+        """Its name in CSV."""
+        return self.name if self.is_metric else self.token
+
+    @property
     def is_metric(self) -> bool:
         return self.kind == Kind.METRIC
 
-    def cell(self, run: TrainingRun, values: Mapping[str, float]) -> Cell:
+    def cell(self, run: HasValues, values: Mapping[str, float]) -> Cell:
         """What the run has there; `values` are its metrics."""
         if not self.is_metric:
             return Cell(self, text=str(getattr(run, f"{self.kind}s").get(self.name, "")))
@@ -77,20 +93,20 @@ def run_table(
     }
 
 
-def chosen_columns(request: HttpRequest) -> tuple[Column, ...]:
+def chosen_columns(request: HttpRequest, remembered: str = REMEMBERED) -> tuple[Column, ...]:
     """Columns that the URL names, as ?columns=a&columns=b or ?columns=a,b, and keeps in mind.
 
     Without any in the URL those that the person chose last.
     """
     if "columns" not in request.GET:
-        tokens = request.session.get(REMEMBERED, [])
+        tokens = request.session.get(remembered, [])
     else:
         tokens = [name for part in request.GET.getlist("columns") for name in part.split(",")]
     found = dict.fromkeys(filter(None, map(Column.parse, tokens)))
     columns = tuple(found)[:MOST_COLUMNS]
     kept = [column.token for column in columns]
-    if request.session.get(REMEMBERED, []) != kept:
-        request.session[REMEMBERED] = kept
+    if request.session.get(remembered, []) != kept:
+        request.session[remembered] = kept
     return columns
 
 
@@ -106,11 +122,12 @@ def metric_names(runs: Iterable[TrainingRun]) -> list[str]:
     return metrics.in_order(name for run in runs for name in metrics.values(run))
 
 
-def offered_columns(runs: Iterable[TrainingRun], chosen: Sequence[Column]) -> list[Column]:
-    """The chosen columns, and the metrics and parameters that the runs have."""
-    runs = list(runs)
-    params = sorted({name for run in runs for name in run.params})
-    found = [Column(Kind.METRIC, name) for name in metric_names(runs)]
+def offered_columns(
+    metric_names: Sequence[str], rows: Iterable[HasValues], chosen: Sequence[Column]
+) -> list[Column]:
+    """The chosen columns, the metrics, and the parameters that the rows have."""
+    params = sorted({name for row in rows for name in row.params})
+    found = [Column(Kind.METRIC, name) for name in metric_names]
     found += [Column(Kind.PARAM, name) for name in params]
     return list(dict.fromkeys([*chosen, *found]))[:MOST_OFFERED]
 

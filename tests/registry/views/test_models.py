@@ -16,8 +16,8 @@ from django.utils import timezone
 from e2i_site.jobs.enqueue import enqueue
 from e2i_site.jobs.models import Job, JobState
 from registry.choices import Stage, StageCause
+from registry.model_rows import alias_drift
 from registry.models import RegisteredModel, RegistryEntry, StageChange
-from registry.queries import alias_drift
 from registry.views.lineage import lineage
 from tests.factories.deployments import DeploymentFactory
 from tests.factories.people import UserFactory
@@ -98,7 +98,7 @@ def test_the_list_says_where_versions_are(
     PromotionFactory(entry=EntryFactory(model=model))
     ModelFactory(name="empty")
     response = browser(approver).get("/registry/")
-    rows = {row.model.name: row for row in response.context["rows"]}
+    rows = {row.model.name: row for row, _ in response.context["rows"]}
     assert rows["churn"].versions == 2
     assert [entry.model_version for entry in rows["churn"].places["production"]] == [1]
     assert len(rows["churn"].promotions) == 1
@@ -110,7 +110,7 @@ def test_the_list_is_filtered(browser: Browser, approver: User, champion: Regist
     client = browser(approver)
 
     def names(**query: str) -> list[str]:
-        return [row.model.name for row in client.get("/registry/", query).context["rows"]]
+        return [row.model.name for row, _ in client.get("/registry/", query).context["rows"]]
 
     assert names() == ["churn", "upsell"]
     assert names(name="UPS") == ["upsell"]
@@ -267,7 +267,7 @@ def crowd(model: RegisteredModel) -> RegisteredModel:
 @pytest.mark.parametrize(
     ("path", "count"),
     [
-        ("", 5),
+        ("", 6),
         ("models/churn/", 7),
         ("models/churn/versions/1/", 6),
         ("models/churn/compare/?a=1&b=2", 3),
