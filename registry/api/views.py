@@ -5,7 +5,7 @@ from __future__ import annotations
 import django_filters
 from django.db.models import Prefetch, QuerySet
 from django.utils import timezone
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import status
 from rest_framework.decorators import action
 from rest_framework.request import Request
@@ -30,9 +30,17 @@ from registry.api.serializers import (
     VersionSerializer,
 )
 from registry.api.stages import AT, StagesSerializer
-from registry.filters import EntryFilter, ModelFilter, PromotionFilter
+from registry.filters import EntryFilter, ModelFilter, ModelSearchFilter, PromotionFilter
 from registry.history import stages_at
 from registry.models import GateResult, Promotion, PromotionPolicy, RegisteredModel, RegistryEntry
+
+
+class RegisteredModelFilter(ModelFilter):
+    """As on the page."""
+
+    q = extend_schema_field(str)(
+        ModelSearchFilter(label="As in stage:production metric.auc>0.8 drift:yes")
+    )
 
 
 class ModelViewSet(ReadViewSet):
@@ -42,7 +50,7 @@ class ModelViewSet(ReadViewSet):
     serializer_class = ModelSerializer
     lookup_field = "name"
     lookup_value_regex = r"[^/]+"
-    filterset_class = ModelFilter
+    filterset_class = RegisteredModelFilter
     ordering_fields = ["name", "created_at"]
 
     @extend_schema(parameters=[AT], responses={200: StagesSerializer})

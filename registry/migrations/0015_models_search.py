@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0013_review_flow"),
+        ("registry", "0014_policies_never_change"),
         ("training", "0005_run_by_user"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
