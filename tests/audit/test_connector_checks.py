@@ -19,7 +19,7 @@ from e2i_site.jobs.models import BreakerRecord
 from e2i_site.mlflow_connector import MLflowConnector, get_connector
 from e2i_site.mlflow_connector.breaker import BreakerData, Opening
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 def audit(check_id: str) -> CheckResult:

@@ -13,7 +13,7 @@ from e2i_site import health
 from e2i_site.jobs.breaker_store import DatabaseStore
 from e2i_site.mlflow_connector.breaker import OPEN, BreakerData
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 
 @pytest.fixture(autouse=True)

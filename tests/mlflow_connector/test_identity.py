@@ -33,6 +33,8 @@ from registry.models import RegisteredModel, RegistryEntry, SyncState
 from tests.mlflow_process import start_server, stop_group
 from training.sync import Counts
 
+# About MLflow, whatever database is ours.
+pytestmark = pytest.mark.once
 ADMIN = ("admin", "password of the admin")
 READER = ("reader", "password of the reader")
 

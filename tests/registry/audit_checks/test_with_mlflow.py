@@ -27,7 +27,7 @@ from tests.factories.registry import EntryFactory, ModelFactory
 from tests.factories.training import TrainingRunFactory
 from tests.registry.audit_checks.conftest import audit
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
 MLMODEL = """artifact_path: model
 flavors: {}

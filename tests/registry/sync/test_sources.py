@@ -98,17 +98,23 @@ def vars_of(record: RunRecord) -> dict[str, Any]:
     return {"run": run, "digest": record.digest, "json": record.metrics_json}
 
 
-def test_runs_that_started_together_are_read_once(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """More of them than fit into a page."""
+def test_a_page_names_every_run_of_its_range(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a start time that more runs share than fit into a page, too."""
     monkeypatch.setattr(rest, "FIRST_PAGE", 3)
     monkeypatch.setattr(rest, "LARGEST_PAGE", 3)
     experiment = world.experiment("together")
+    began = {}
     for number in range(10):
-        world.run(experiment, start=1_700_000_000 + (number > 7))
-    sync(full=True)
-    assert sync(full=True).runs.seen == TrainingRun.objects.exclude(mlflow_run_id=None).count()
+        start = 1_700_000_000 + number // 4
+        began[world.run(experiment, start=start)] = 1000 * start
+    source = RestSource(world.connector, readers=1)
+    pages = list(source.runs([Slice((experiment,))]))
+    assert len(pages) > 3
+    for page in pages:
+        assert isinstance(page, Page)
+        low, high = page.low or 0, page.high or float("inf")
+        assert {run for run, at in began.items() if low <= at < high} <= page.ids
+    assert {each.run.run_id for page in pages for each in page.records} == set(began)
 
 
 def test_what_is_odd_is_mirrored_from_both(world: World, store_uri: str, settings: Any) -> None:
