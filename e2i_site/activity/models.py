@@ -110,6 +110,9 @@ class WebhookState(models.Model):
     sees_everything = models.BooleanField(
         null=True, help_text="False: MLflow shows our account only what it may read."
     )
+    removed_at = models.DateTimeField(
+        null=True, blank=True, help_text="Taken out of MLflow on request; stays out till asked."
+    )
     problem = models.TextField(blank=True, help_text="Why it is not registered or does not work.")
     checked_at = models.DateTimeField(null=True, blank=True)
     tested_at = models.DateTimeField(null=True, blank=True)

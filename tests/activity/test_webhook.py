@@ -8,6 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 from hypothesis import given, settings
@@ -167,6 +168,30 @@ def test_it_is_registered_once_and_repaired(hooked: Any, others: Others, setting
     assert look_after_webhook(others.connector).works
     (made,) = webhooks.find(others.connector, url)
     assert made.is_whole
+
+
+def test_it_is_removed_and_stays_out_till_asked_for(
+    hooked: Any, others: Others, settings: Any, client: Any, people: Any
+) -> None:
+    url = settings.MLFLOW_WEBHOOK_URL
+    for _ in range(2):
+        call_command("mlflow_webhooks", "--remove")
+        assert not webhooks.find(others.connector, url)
+    assert not look_after_webhook(others.connector).webhook_id
+    assert not webhooks.find(others.connector, url)
+    client.force_login(people.viewer)
+    assert "It was removed" in client.get("/activity/webhook/").content.decode()
+    state = look_after_webhook(others.connector, test=True)
+    assert state.works and not state.removed_at, state.problem
+
+
+def test_what_cannot_be_removed_is_said(others: Others, settings: Any) -> None:
+    settings.MLFLOW_TRACKING_URI = "http://127.0.0.1:9"
+    with pytest.raises(SystemExit):
+        call_command("mlflow_webhooks", "--remove")
+    state = WebhookState.objects.get()
+    assert state.problem
+    assert not state.removed_at
 
 
 def test_a_wrong_signature_is_told_apart(hooked: Any, others: Others, settings: Any) -> None:

@@ -28,7 +28,7 @@ def look_after_webhook(connector: MLflowConnector, *, test: bool = False) -> Web
     """Register or repair the webhook if need be, and try it from time to time.
 
     Args:
-        test: try it now.
+        test: try it now, and register it also after it was removed on request.
 
     Returns:
         The state. What is in the way is in `problem`, with the setting that removes it.
@@ -36,7 +36,9 @@ def look_after_webhook(connector: MLflowConnector, *, test: bool = False) -> Web
     state, _ = WebhookState.objects.get_or_create(pk=1)
     state.url, state.checked_at = settings.MLFLOW_WEBHOOK_URL, timezone.now()
     _note_account(connector, state)
-    state.problem = _unwanted(connector.transport.url, state.url)
+    if test:
+        state.removed_at = None
+    state.problem = _REMOVED if state.removed_at else _unwanted(connector.transport.url, state.url)
     if not state.problem:
         try:
             registered = _register(connector, state)
@@ -49,7 +51,29 @@ def look_after_webhook(connector: MLflowConnector, *, test: bool = False) -> Web
     return state
 
 
+def remove_webhook(connector: MLflowConnector) -> WebhookState:
+    """Take ours out of MLflow, and keep it out until somebody asks for it again.
+
+    What is in the way is in `problem`; nothing is noted as removed then.
+    """
+    state, _ = WebhookState.objects.get_or_create(pk=1)
+    state.url, state.checked_at = settings.MLFLOW_WEBHOOK_URL, timezone.now()
+    try:
+        for each in webhooks.find(connector, state.url):
+            webhooks.delete(connector, each.webhook_id)
+    except (Unreachable, Rejected, NotFound) as error:
+        state.problem = _explained(error)
+    else:
+        state.removed_at = state.removed_at or timezone.now()
+        state.webhook_id, state.secret_mark, state.problem = "", "", _REMOVED
+        state.tested_at, state.test_passed, state.test_detail = None, None, ""
+    state.save(update_fields=_OURS)
+    return state
+
+
+_REMOVED = "It was removed from MLflow on request; manage.py mlflow_webhooks registers it again."
 _OURS = (
+    "removed_at",
     "account",
     "sees_everything",
     "url",
