@@ -1,78 +1,121 @@
-"""Mirroring MLflow: a full import over REST, a short sync and a full one with nothing new.
+"""Mirroring MLflow: full imports over REST and from MLflow's SQL tables, and short syncs.
 
-Compared with a raw sweep of the same server: the same pages of the same search, parsed as JSON
-and thrown away. That is the least that any reader of MLflow's REST API has to wait for.
+Compared with a raw sweep of the same server: the same runs of the same search, an experiment at a
+time in the largest pages, parsed as JSON and thrown away. That is the least that any reader of
+MLflow's REST API has to wait for. MLflow's store and E2I's database are both on SQLite, then both
+on PostgreSQL, where there is one.
 """
 
 from __future__ import annotations
 
-import contextlib
+import json
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks._harness import Report, parser, say
-from benchmarks._parts import folder, mlflow_server, set_up_site
+from benchmarks._parts import folder, mlflow_server
 from benchmarks._store import experiment_rows, run_row
+from benchmarks.trail import postgres
 
 EXPERIMENTS = 10
 METRICS = [f"metric_{number}" for number in range(8)]
 PARAMS = [f"hp_param_{number}" for number in range(8)]
 TAGS = {"framework": "sklearn", "algorithm": "LightGBM", "team": "benchmarks", "purpose": "speed"}
-PAGE = 1000
-# What a sync writes to keep its own lease and cursor.
-OWN_TABLE = "ml_sync_state"
+PAGE = 5000
+CHUNK = 10_000
 
 
 def main() -> None:
     arguments = parser(__doc__)
-    arguments.add_argument("--runs", type=int, help="runs in MLflow")
+    arguments.add_argument("--runs", type=int, nargs="+", help="runs in MLflow, ascending")
+    arguments.add_argument("--engine", choices=("sqlite", "postgresql"), help="this one only")
+    arguments.add_argument(
+        "--rest-up-to", type=int, default=100_000, help="more runs are not imported over REST"
+    )
     options = arguments.parse_args()
-    runs = options.runs or (10_000 if options.full else 2000)
+    sizes = options.runs or ([10_000, 100_000] if options.full else [500, 2000])
     report = Report(
         "sync",
         {
-            "runs": runs,
+            "runs": ", ".join(map(str, sizes)),
             "experiments": EXPERIMENTS,
             "metrics_a_run": len(METRICS),
             "params_a_run": len(PARAMS),
             "tags_a_run": len(TAGS),
         },
     )
-    with folder() as place, mlflow_server(place / "mlflow") as url:
-        fill(place / "mlflow" / "mlflow.sqlite3", runs)
-        set_up_site(place / "site", mlflow=url)
-        measure(report, url, runs)
+    for engine in (options.engine,) if options.engine else ("sqlite", "postgresql"):
+        ticks = [_measure(report, engine, runs, rest=runs <= options.rest_up_to) for runs in sizes]
+        if len(sizes) > 1 and all(ticks):
+            what = f"{engine}: short sync among {sizes[-1]:,} runs, among {sizes[0]:,} beside"
+            report.add(what, ticks[-1]["seconds"], "s", theirs=ticks[0]["seconds"])
     report.notes += [
-        "The runs were written into MLflow's SQLite store directly; all else goes over REST.",
-        "The sweep was measured before and after the import; the mean of both is the comparison.",
+        "The runs were written into MLflow's store directly.",
+        "The sweep was measured before and after the import over REST; the mean is the comparison.",
+        "A short sync is the median of five with nothing new; its processor time is E2I's own, the "
+        "rest of it MLflow's and the databases'.",
         "Rows written are statements that insert, update or delete, without those for the lease "
-        "and cursor of the sync itself.",
+        "and cursor of the sync itself. Memory is the most that the process held.",
     ]
     report.finish()
 
 
-def measure(report: Report, url: str, runs: int) -> None:
-    from registry.sync import sync
+def _measure(report: Report, engine: str, runs: int, *, rest: bool) -> dict[str, float]:
+    """Both imports of `runs` runs; figures of the short sync, empty without the engine."""
+    with ExitStack() as stack:
+        place = stack.enter_context(folder())
+        store = f"sqlite:///{place / 'mlflow' / 'mlflow.sqlite3'}"
+        databases = ["", ""]
+        if engine == "postgresql":
+            theirs, *databases = [stack.enter_context(postgres()) for _ in range(3)]
+            if not theirs:
+                report.notes.append("PostgreSQL: none on localhost, not measured.")
+                return {}
+            store = theirs.replace(":", "+psycopg2:", 1)
+        url = stack.enter_context(mlflow_server(place / "mlflow", store))
+        fill(store, runs)
+        sweep(url, limit=1)  # MLflow's first answer is slow
+        name = f"{engine}, {runs:,} runs"
+        over_rest = _over_rest(report, name, url, runs, place, databases[0]) if rest else None
+        sql = _import(url, place / "sql", databases[1], runs, "--store", store)
+        theirs = over_rest["seconds"] if over_rest else None
+        report.add(f"{name}: import from MLflow's tables", sql["seconds"], "s", theirs=theirs)
+        report.add(f"{name}: import from MLflow's tables, memory", sql["peak_mb"], "MB")
+        tick = sql["tick"]
+        report.add(f"{name}: short sync, nothing new", tick["seconds"], "s")
+        report.add(f"{name}: short sync, nothing new, own processor", tick["processor"], "s")
+        report.add(f"{name}: short sync, nothing new, rows written", tick["writes"], "statements")
+        return dict(tick)
 
-    sweep(url)  # MLflow's first answer is slow
+
+def _over_rest(
+    report: Report, name: str, url: str, runs: int, place: Path, database: str
+) -> dict[str, Any]:
     before = timed_sweep(url, runs)
-    imported = sync(full=True)
-    if imported.runs.created != runs:
-        raise RuntimeError(f"{imported.runs.created} of {runs} runs were imported.")
+    found = _import(url, place / "rest", database, runs, "--again")
     raw = (before + timed_sweep(url, runs)) / 2
-    report.add("full import", imported.seconds, "s", theirs=raw)
-    report.add("full import", runs / imported.seconds, "runs/s", theirs=runs / raw)
-    report.add("requests of the full import", imported.requests, "requests")
-    for what, full in (("short sync", False), ("full sync", True)):
-        with counted_writes() as writes:
-            again = sync(full=full)
-        theirs = raw if full else None
-        report.add(f"{what}, nothing changed", again.seconds, "s", theirs=theirs)
-        report.add(f"{what}, nothing changed: requests", again.requests, "requests")
-        report.add(f"{what}, nothing changed: rows written", len(writes), "statements")
+    report.add(f"{name}: full import over REST", found["seconds"], "s", theirs=raw)
+    report.add(f"{name}: full import over REST, requests", found["requests"], "requests")
+    report.add(f"{name}: full import over REST, memory", found["peak_mb"], "MB")
+    report.add(f"{name}: full sync over REST, nothing new", found["again"], "s", theirs=raw)
+    report.add(f"{name}: the same, rows written", found["again_writes"], "statements")
+    return found
+
+
+def _import(url: str, data: Path, database: str, runs: int, *more: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks._sync", "--mlflow", url, "--data", str(data)]
+    command += ["--database", database, *more]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    if found["created"] != runs:
+        raise RuntimeError(f"{found['created']} of {runs} runs were imported.")
+    return found
 
 
 def timed_sweep(url: str, runs: int) -> float:
@@ -85,60 +128,50 @@ def timed_sweep(url: str, runs: int) -> float:
     return seconds
 
 
-def sweep(url: str) -> int:
-    """Read every run of every experiment, keep nothing; how many there were."""
+def sweep(url: str, limit: int = EXPERIMENTS + 1) -> int:
+    """Read every run of the first `limit` experiments, keep nothing; how many there were."""
     import httpx
 
-    api, found, token = f"{url}/api/2.0/mlflow", 0, ""
-    with httpx.Client(timeout=120) as client:
-        listed = client.get(f"{api}/experiments/search", params={"max_results": PAGE})
+    api, found = f"{url}/api/2.0/mlflow", 0
+    with httpx.Client(timeout=300) as client:
+        listed = client.get(f"{api}/experiments/search", params={"max_results": 1000})
         ids = [each["experiment_id"] for each in listed.raise_for_status().json()["experiments"]]
-        while True:
-            query = {"experiment_ids": ids, "max_results": PAGE, "run_view_type": "ACTIVE_ONLY"}
-            query |= {"page_token": token} if token else {}
-            page = client.post(f"{api}/runs/search", json=query).raise_for_status().json()
-            found += len(page.get("runs", []))
-            token = page.get("next_page_token", "")
-            if not token:
-                return found
+        for experiment in ids[:limit]:
+            token = None
+            while token != "":
+                query = {"experiment_ids": [experiment], "max_results": PAGE}
+                query |= {"run_view_type": "ALL", "order_by": ["attributes.start_time ASC"]}
+                query |= {"page_token": token} if token else {}
+                page = client.post(f"{api}/runs/search", json=query).raise_for_status().json()
+                found += len(page.get("runs", []))
+                token = page.get("next_page_token", "")
+    return found
 
 
-@contextlib.contextmanager
-def counted_writes() -> Iterator[list[str]]:
-    """The statements that change rows of the mirror."""
-    from django.db import connection
-
-    written: list[str] = []
-
-    def listen(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
-        if sql.startswith(("INSERT", "UPDATE", "DELETE")) and OWN_TABLE not in sql:
-            written.append(sql)
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(listen):
-        yield written
-
-
-def fill(store: Path, runs: int) -> None:
+def fill(store: str, runs: int) -> None:
     """Write experiments and finished runs of the last month into MLflow's store."""
     from mlflow.store.tracking.dbmodels import models as tables
     from sqlalchemy import create_engine, insert
 
     begun = time.perf_counter()
-    ids = [uuid.uuid4().hex for _ in range(runs)]
     month, now = 30 * 86_400_000, int(time.time() * 1000) - 3_600_000
-    starts = [now - month + number * month // runs for number in range(runs)]
-    engine = create_engine(f"sqlite:///{store}", connect_args={"timeout": 60})
+    engine = create_engine(
+        store, connect_args={"timeout": 60} if store.startswith("sqlite") else {}
+    )
     with engine.begin() as connection:
-        for table, rows in (
-            (tables.SqlExperiment, experiment_rows(EXPERIMENTS, at=now)),
-            (tables.SqlRun, map(_run, range(runs), ids, starts)),
-            (tables.SqlTag, _pairs(ids, TAGS.items())),
-            (tables.SqlParam, _pairs(ids, ((name, "0.25") for name in PARAMS))),
-            (tables.SqlMetric, _metrics(ids, starts)),
-            (tables.SqlLatestMetric, _metrics(ids, starts)),
-        ):
-            connection.execute(insert(table), list(rows))
+        connection.execute(insert(tables.SqlExperiment), list(experiment_rows(EXPERIMENTS, at=now)))
+        for first in range(0, runs, CHUNK):
+            numbers = range(first, min(first + CHUNK, runs))
+            ids = [uuid.uuid4().hex for _ in numbers]
+            starts = [now - month + number * month // runs for number in numbers]
+            for table, rows in (
+                (tables.SqlRun, map(_run, numbers, ids, starts)),
+                (tables.SqlTag, _pairs(ids, TAGS.items())),
+                (tables.SqlParam, _pairs(ids, ((name, "0.25") for name in PARAMS))),
+                (tables.SqlMetric, _metrics(ids, starts)),
+                (tables.SqlLatestMetric, _metrics(ids, starts)),
+            ):
+                connection.execute(insert(table), list(rows))
     engine.dispose()
     say(f"{runs} runs are in MLflow ({time.perf_counter() - begun:.1f} s)")
 
