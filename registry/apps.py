@@ -7,7 +7,13 @@ class RegistryConfig(AppConfig):
 
     def ready(self) -> None:
         from registry.actions.register_version import register_version
-        from registry.gates import builtin, card, quality, serving  # noqa: F401 - register gates
+        from registry.gates import (  # noqa: F401 - register gates
+            again,
+            builtin,
+            card,
+            quality,
+            serving,
+        )
         from registry.measuring import kinds  # noqa: F401 - registers what is measured
         from training.hooks import on_version_registered
 

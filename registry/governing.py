@@ -55,9 +55,17 @@ def governing_policy(model: RegisteredModel) -> Governing:
     return governing_policies([model])[model.name]
 
 
-def governing_policies(models: Sequence[RegisteredModel]) -> Mapping[str, Governing]:
-    """{model: what governs it}; 1 query whatever their number."""
+def governing_policies(
+    models: Sequence[RegisteredModel], proposed: PromotionPolicy | None = None
+) -> Mapping[str, Governing]:
+    """{model: what governs it}; 1 query whatever their number.
+
+    With `proposed` (unsaved) as if it were the newest version of its policy.
+    """
     policies = newest_policies()
+    if proposed is not None:
+        others = (each for each in policies if each.name != proposed.name)
+        policies = sorted([*others, proposed], key=lambda each: each.name)
     by_name = {policy.name: policy for policy in policies}
     return {model.name: _governing(model, policies, by_name) for model in models}
 

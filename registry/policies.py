@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from django.utils import timezone
+
 from e2i_site.core.decision import ALLOWED, Decision, refuse
 from e2i_site.core.roles import Role, has_role, roles_of
 from registry.approvals import ALWAYS_BARRED, BARRED, ApprovalRules
@@ -15,6 +17,7 @@ from registry.choices import (
     ReviewDecision,
     Stage,
 )
+from registry.freeze import freeze_at
 from registry.models import GateResult, Promotion, RegistryEntry, Review
 
 if TYPE_CHECKING:
@@ -129,6 +132,8 @@ def _approval_refusals(user: User, promotion: Promotion, gates: Iterable[GateRes
         reasons.append("A reviewer requested changes; the requester has to answer first.")
     if promotion.gates_evaluated_at is None:
         reasons.append("Its gates have not been evaluated yet.")
+    if freeze := freeze_at(stage_rules(promotion).get("freeze") or (), timezone.now()):
+        reasons.append(freeze.sentence)
     if blocking := gates_not_passed(gates):
         names = ", ".join(f"{gate.gate_id} ({gate.outcome})" for gate in blocking)
         reasons.append(f"Not every gate has passed: {names}.")
@@ -166,6 +171,12 @@ def may_manage_policies(user: User) -> Decision:
     """Publish a policy, or choose which one governs a model."""
     allowed = has_role(user, Role.ADMINISTRATOR)
     return ALLOWED if allowed else refuse("Only an administrator manages policies.")
+
+
+def may_replay(user: User) -> Decision:
+    """See which past decisions another policy would change."""
+    allowed = has_role(user, Role.ADMINISTRATOR, Role.AUDITOR)
+    return ALLOWED if allowed else refuse("Only administrators and auditors replay policies.")
 
 
 def may_deprecate(user: User, entry: RegistryEntry) -> Decision:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 
 class E2IError(Exception):
@@ -14,7 +15,12 @@ class ConfigurationError(E2IError):
 
 
 class InvalidInput(E2IError):
-    """Input that cannot be accepted. `field` names the form or API field, if one is at fault."""
+    """Input that cannot be accepted. `field` names the form or API field, if one is at fault.
+
+    `details` are the single faults inside a field, as the API's problem details list them.
+    """
+
+    details: Sequence[Mapping[str, Any]] = ()
 
     def __init__(self, message: str, *, field: str | None = None) -> None:
         super().__init__(message)

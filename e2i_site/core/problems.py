@@ -60,6 +60,8 @@ def handle(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     if isinstance(known, exceptions.ValidationError):
         errors = list(_flatten(known.detail))
         detail = " ".join(dict.fromkeys(each["detail"] for each in errors))
+    if isinstance(error, InvalidInput) and error.details:
+        errors = [dict(each) for each in error.details]
     reasons = list(error.reasons) if isinstance(error, Refused) else []
     answer = problem(request, response.status_code, detail, errors=errors, reasons=reasons)
     for name, value in response.headers.items():

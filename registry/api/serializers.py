@@ -17,6 +17,7 @@ from registry.models import (
     RegistryEntry,
     Review,
 )
+from registry.replay.judge import Result
 
 EXPERIMENT_ID = "experiment.experiment_id"
 
@@ -59,6 +60,7 @@ class PolicySerializer(serializers.ModelSerializer[PromotionPolicy]):
             "notice",
             "model_patterns",
             "stages",
+            "source",
             "reason",
             "published_at",
         )
@@ -144,6 +146,52 @@ class SignedBody(Body):
         write_only=True,
         help_text="Of whoever acts; it signs.",
     )
+
+
+class PolicyBody(Body):
+    source = serializers.CharField(  # type: ignore[assignment]
+        trim_whitespace=False, allow_blank=True, help_text="The document, as YAML."
+    )
+    reason = serializers.CharField(allow_blank=True, help_text="It goes on record.")
+    seen = serializers.IntegerField(
+        min_value=0, help_text="The newest version as it was read; 0 for a new policy."
+    )
+    password = serializers.CharField(
+        trim_whitespace=False, allow_blank=True, write_only=True, help_text="Of whoever publishes."
+    )
+
+
+class ReplayBody(Body):
+    source = serializers.CharField(  # type: ignore[assignment]
+        trim_whitespace=False, allow_blank=True, help_text="The proposed document, as YAML."
+    )
+    since = serializers.DateTimeField(
+        default=None, allow_null=True, help_text="Only what was decided at this time or later."
+    )
+
+
+class ReplayReasonSerializer(serializers.Serializer[Any]):
+    rule = serializers.CharField()
+    sentence = serializers.CharField()
+
+
+class DifferingSerializer(serializers.Serializer[Any]):
+    promotion = serializers.IntegerField()
+    label = serializers.CharField()  # type: ignore[assignment]
+    state = serializers.CharField()
+    decided_at = serializers.DateTimeField(allow_null=True)
+    result = serializers.ChoiceField(choices=[str(each) for each in Result])
+    reasons = ReplayReasonSerializer(many=True)
+
+
+class ReplaySerializer(serializers.Serializer[Any]):
+    """What would have come of past promotions; `differing` are the newest that differ."""
+
+    models = serializers.IntegerField()
+    promotions = serializers.IntegerField()
+    counts = serializers.DictField(child=serializers.IntegerField())
+    left_out = serializers.IntegerField()
+    differing = DifferingSerializer(many=True)
 
 
 class ReviewBody(Body):

@@ -16,23 +16,30 @@ from e2i_site.core.bodies import ReasonBody
 from e2i_site.core.errors import InvalidInput
 from e2i_site.core.moments import past_moment
 from registry.actions.deprecate_version import deprecate_version
+from registry.actions.publish_policy import publish_in_person
 from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
 from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_promotion
 from registry.api.serializers import (
     ModelSerializer,
+    PolicyBody,
     PolicySerializer,
     PromotionBody,
     PromotionRowSerializer,
     PromotionSerializer,
+    ReplayBody,
+    ReplaySerializer,
     ReviewBody,
     SignedBody,
     VersionSerializer,
 )
 from registry.api.stages import AT, StagesSerializer
+from registry.document.read import read
 from registry.filters import EntryFilter, ModelFilter, ModelSearchFilter, PromotionFilter
 from registry.history import stages_at
 from registry.models import GateResult, Promotion, PromotionPolicy, RegisteredModel, RegistryEntry
+from registry.policies import may_replay
+from registry.replay.run import proposed_policy, replay
 
 
 class RegisteredModelFilter(ModelFilter):
@@ -106,6 +113,22 @@ class PolicyViewSet(ReadViewSet):
     serializer_class = PolicySerializer
     filterset_class = PolicyFilter
     ordering_fields = ["name", "version"]
+
+    @extend_schema(request=PolicyBody, responses={201: PolicySerializer})
+    def create(self, request: Request) -> Response:
+        """Publish a document as a new version; administrators in person only."""
+        decided_by_person(request).enforce()
+        policy = publish_in_person(actor=person(request), **asked(PolicyBody, request))
+        return self.shown(policy.pk, status.HTTP_201_CREATED)
+
+    @extend_schema(request=ReplayBody, responses={200: ReplaySerializer})
+    @action(detail=False, methods=["post"])
+    def replay(self, request: Request) -> Response:
+        """Which past decisions a proposed policy would change; it changes nothing itself."""
+        may_replay(person(request)).enforce()
+        data = asked(ReplayBody, request)
+        proposed = proposed_policy(read(data["source"]))
+        return Response(replay(proposed, data["since"]).to_json())
 
 
 class PromotionViewSet(ReadViewSet):

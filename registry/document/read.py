@@ -52,6 +52,16 @@ class DocumentInvalid(InvalidInput):
     def __init__(self, found: list[Placed]) -> None:
         self.problems = sorted(found)
         super().__init__(" ".join(map(_sentence, self.problems)), field="source")
+        self.details = [
+            {
+                "field": "source",
+                "detail": each.message,
+                "pointer": each.pointer,
+                "line": each.line,
+                "column": each.column,
+            }
+            for each in self.problems
+        ]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from registry.choices import GateOutcome
 from registry.gates.needs import Needs
@@ -71,6 +71,43 @@ def inconclusive(summary: str, **details: Any) -> Measurement:
     return Measurement(GateOutcome.INCONCLUSIVE, summary, **details)
 
 
+@dataclass(frozen=True)
+class Reopened:
+    """A stored result, to be judged by another specification from its own evidence.
+
+    `before` and `now` are the gate's entries in the policies; `shadow_before` and `shadow_now` the
+    limits that they set for shadow windows.
+    """
+
+    gate_id: str
+    outcome: GateOutcome
+    evidence: Mapping[str, Any]
+    sample_size: int | None
+    before: Mapping[str, Any]
+    now: Mapping[str, Any]
+    shadow_before: Mapping[str, Any] = field(default_factory=dict)
+    shadow_now: Mapping[str, Any] = field(default_factory=dict)
+
+    def parameter(self, name: str) -> Any:
+        """What the new specification says, or the default."""
+        return self._value(self.now, name)
+
+    def earlier(self, name: str) -> Any:
+        """What the old specification said, or the default."""
+        return self._value(self.before, name)
+
+    def _value(self, specification: Mapping[str, Any], name: str) -> Any:
+        known = _gates[self.gate_id].parameters[name]
+        return specification.get(name, None if known.is_required else known.default)
+
+
+class Asking(Protocol):
+    """Whatever knows the policy's values for a gate's parameters."""
+
+    def parameter(self, name: str) -> Any: ...
+
+
+Rejudge = Callable[[Reopened], GateOutcome | None]
 GateFunction = Callable[[GateContext], Measurement]
 
 
@@ -81,6 +118,7 @@ class Gate:
     function: GateFunction
     parameters: Parameters = field(default_factory=dict)
     needs: Needs | None = None
+    reads_shadow_limits: bool = False
 
     def parameter(self, name: str) -> Parameter | None:
         """What a policy may say under `name`; None when the gate knows no such setting."""
@@ -88,6 +126,30 @@ class Gate:
 
 
 _gates: dict[str, Gate] = {}
+_again: dict[str, Rejudge] = {}
+
+
+def again(gate_id: str) -> Callable[[Rejudge], Rejudge]:
+    """Register how stored evidence of the gate is judged by another specification.
+
+    The function answers None where the evidence does not tell; it never guesses.
+    """
+
+    def decorate(function: Rejudge) -> Rejudge:
+        _again[gate_id] = function
+        return function
+
+    return decorate
+
+
+def judge_again(stored: Reopened) -> GateOutcome | None:
+    """The outcome under the new specification; None when the evidence does not tell."""
+    function = _again.get(stored.gate_id)
+    return function(stored) if function else None
+
+
+def can_judge_again(gate_id: str) -> bool:
+    return gate_id in _again
 
 
 def gate(
@@ -96,19 +158,23 @@ def gate(
     title: str,
     parameters: Parameters | None = None,
     needs: Needs | None = None,
+    reads_shadow_limits: bool = False,
 ) -> Callable[[GateFunction], GateFunction]:
     """Register the decorated function. It reads the database only, and is quick.
 
     `parameters` says what a policy may set; anything else in its entry is refused. `needs` names
     what has to be measured first, outside the review; until there is a result the gate is
-    inconclusive and the function is not called.
+    inconclusive and the function is not called. `reads_shadow_limits`: it also depends on the
+    policy's limits of shadow windows.
     """
 
     def decorate(function: GateFunction) -> GateFunction:
         known = _gates.get(gate_id)
         if known and known.function.__module__ != function.__module__:
             raise ValueError(f"Gate {gate_id} is already registered.")
-        _gates[gate_id] = Gate(gate_id, title, function, dict(parameters or {}), needs)
+        _gates[gate_id] = Gate(
+            gate_id, title, function, dict(parameters or {}), needs, reads_shadow_limits
+        )
         return function
 
     return decorate

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from registry.choices import GateOutcome
-from registry.gates.base import GateContext, Measurement, failed, gate, inconclusive, passed
+from registry.gates.base import Asking, GateContext, Measurement, failed, gate, inconclusive, passed
 from registry.gates.needs import Want
 from registry.gates.parameters import Kind, Parameter
 
@@ -52,7 +52,7 @@ def metric(context: GateContext) -> Measurement:
     return _worst(rows, "metric", details, "on its test rows")
 
 
-def _limits(context: GateContext) -> dict[str, tuple[str, float]]:
+def _limits(context: Asking) -> dict[str, tuple[str, float]]:
     wanted: dict[str, tuple[str, float]] = {}
     for side in ("minimum", "maximum"):
         for name, limit in (context.parameter(side) or {}).items():
@@ -201,9 +201,7 @@ def calibration(context: GateContext) -> Measurement:
     return _worst(rows, "what", details, "on its test rows")
 
 
-def _calibrated(
-    found: Mapping[str, Any], context: GateContext, what: str, side: str
-) -> dict[str, Any]:
+def _calibrated(found: Mapping[str, Any], context: Asking, what: str, side: str) -> dict[str, Any]:
     limit = float(context.parameter(f"{what}_{side}"))
     confident = bool(context.parameter("confident"))
     return {
@@ -274,7 +272,7 @@ def slices(context: GateContext) -> Measurement:
     return passed(f"{name} keeps its limits in all {len(rows)} slices.", **details)
 
 
-def _slice(found: Mapping[str, Any], smallest: int, context: GateContext) -> dict[str, Any]:
+def _slice(found: Mapping[str, Any], smallest: int, context: Asking) -> dict[str, Any]:
     outcome = GateOutcome.PASS
     low, high = context.parameter("minimum"), context.parameter("maximum")
     value = found["value"]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from registry.gates.base import GateContext, Measurement, failed, gate, inconclusive, passed
+from registry.gates.base import Asking, GateContext, Measurement, failed, gate, inconclusive, passed
 from registry.gates.needs import Want
 from registry.gates.parameters import Kind, Parameter
 
@@ -37,11 +37,7 @@ def resources(context: GateContext) -> Measurement:
     found = row.result
     if problem := found.get("problem"):
         return failed(f"It cannot be served: {problem}", evidence=found)
-    limits = {
-        key: float(context.parameter(name))
-        for key, name in (("p50_ms", "p50_ms"), ("p99_ms", "p99_ms"), ("peak_mb", "memory_mb"))
-        if context.parameter(name) is not None
-    }
+    limits = _limits(context)
     low, high = found["p99_interval_ms"]
     details: dict[str, Any] = {
         "measured": f"p50 {found['p50_ms']:.2f} ms, p99 {found['p99_ms']:.2f} ms, "
@@ -60,9 +56,22 @@ def resources(context: GateContext) -> Measurement:
             f"Only {row.sample_size} calls fitted into the time; {LEAST_CALLS} are needed.",
             **details,
         )
-    if over := [_LABEL[key] for key, limit in limits.items() if found[key] > limit]:
+    if over := over_limits(found, context):
         return failed(f"Over the limit: {', '.join(over)}.", **details)
     return passed(f"Answered its input example {row.sample_size} times within limits.", **details)
+
+
+def over_limits(found: Mapping[str, Any], asking: Asking) -> list[str]:
+    """What is more than allowed: some of p50, p99, memory."""
+    return [_LABEL[key] for key, limit in _limits(asking).items() if found[key] > limit]
+
+
+def _limits(asking: Asking) -> dict[str, float]:
+    return {
+        key: float(asking.parameter(name))
+        for key, name in (("p50_ms", "p50_ms"), ("p99_ms", "p99_ms"), ("peak_mb", "memory_mb"))
+        if asking.parameter(name) is not None
+    }
 
 
 _LABEL = {"p50_ms": "p50", "p99_ms": "p99", "peak_mb": "memory"}

@@ -75,7 +75,8 @@ def test_it_names_every_collection_and_every_write(schema: Any) -> None:
     for name in COLLECTIONS:
         assert ("GET", f"/api/v1/{name}/") in found
     posts = {path for method, path in found if method == "POST"}
-    assert len(posts) == len(WRITES)
+    # A replay only asks; its question is too long for an address.
+    assert len(posts - {"/api/v1/policies/replay/"}) == len(WRITES)
     assert {method for method, _ in found} == {"GET", "POST"}
 
 

@@ -141,6 +141,11 @@ def _cancel(people: SimpleNamespace) -> tuple[str, Any]:
     return address("jobs", JobFactory(), "cancel"), {}
 
 
+def _policy(people: SimpleNamespace) -> tuple[str, Any]:
+    source = "name: fresh\nstages: {archived: {approvals: {count: 1, roles: [approver]}}}\n"
+    return "/api/v1/policies/", {"source": source, "seen": 0, "password": PASSWORD, **REASON}
+
+
 WRITES = {
     "experiment": Write(_new_experiment, TRAINERS, 201),
     "selection": Write(_selection, TRAINERS, 201),
@@ -148,6 +153,7 @@ WRITES = {
     "promotion": Write(
         _request, {"requester", "reviewer", "approver", "deployer", "administrator"}, 201
     ),
+    "policy": Write(_policy, {"administrator"}, 201, by_token=False),
     "review": Write(_review, {"reviewer", "approver"}, 200, by_token=False),
     "withdraw": Write(_withdraw, TRAINERS, 200),
     "resubmit": Write(_resubmit, {"requester"}, 200),

@@ -121,6 +121,7 @@ def _typed(row: str) -> Any:
     return body
 
 
+DOCUMENT = "name: fresh\nstages: {archived: {approvals: {count: 1, roles: [approver]}}}\n"
 _WORK = {"top": "3", "folds": "3", "trials": "1", "minutes": "1", "seed": "1"}
 BODIES: dict[str, Any] = {
     "training/experiments/new/": _question,
@@ -153,6 +154,10 @@ BODIES: dict[str, Any] = {
     "api/v1/training-runs/": lambda world: {
         "experiment": world["asked"].experiment_id, "algorithm": "LightGBM", "trials": 3,
     },
+    "api/v1/policies/": lambda world: {
+        "source": DOCUMENT, "seen": 0, "password": PASSWORD, **REASON,
+    },
+    "api/v1/policies/replay/": {"source": DOCUMENT},
     "api/v1/promotions/": _request,
     "api/v1/promotions/<pk>/review/": _decision,
     "api/v1/promotions/<pk>/withdraw/": REASON,

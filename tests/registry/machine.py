@@ -23,7 +23,16 @@ from registry.actions.review_promotion import review_promotion
 from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_promotion
 from registry.choices import ALLOWED_PROMOTIONS, SERVED_STAGES, UNDECIDED, StageCause
 from registry.history import stages_at
-from registry.models import Promotion, RegisteredModel, RegistryEntry, Review, StageChange
+from registry.models import (
+    Promotion,
+    PromotionPolicy,
+    RegisteredModel,
+    RegistryEntry,
+    Review,
+    StageChange,
+)
+from registry.replay.judge import Result
+from registry.replay.run import replay
 from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import EntryFactory, ModelFactory, PolicyFactory
 from tests.factories.training import digest
@@ -110,6 +119,8 @@ class Machine(RuleBasedStateMachine):
         self.set_bytes(*VERSIONS)
 
     def teardown(self) -> None:
+        found = replay(PromotionPolicy.objects.get(name="machine"))
+        assert found.total == found.counts[Result.SAME], "its own policy decides as it did"
         transaction.set_rollback(True)
         self._undone.__exit__(None, None, None)
 

@@ -325,3 +325,14 @@ def test_two_people_approving_at_once_make_one_decision() -> None:
     assert len(outcomes) == len(people)
     assert StageChange.objects.count() == 1
     assert _events().count("registry.promotion.applied") == 1
+
+
+def test_nobody_approves_in_a_freeze(requester: User, reviewer: User) -> None:
+    freeze = {"from": "2020-01-01T00:00Z", "to": "2999-01-01T00:00Z", "reason": "Moving house"}
+    PolicyFactory(name="frozen", stages={"staging": {**STAGES["staging"], "freeze": [freeze]}})
+    entry = EntryFactory(model=ModelFactory(policy_name="frozen"))
+    promotion = _request(entry, requester)
+    with pytest.raises(Refused, match="A freeze is on until 2999-01-01 00:00 UTC: Moving house"):
+        _review(promotion, reviewer)
+    promotion.refresh_from_db()
+    assert promotion.state == PromotionState.OPEN

@@ -15,6 +15,7 @@ from e2i_site.jobs.models import Job, JobState
 from e2i_site.trail.models import TrailEntry
 from registry.actions.sign_version import ask_for_signature
 from registry.choices import Stage
+from registry.gates.base import Reopened, judge_again
 from registry.models import RegistryEntry, TestPredictions, VersionMeasurement, VersionSignature
 from tests.registry.gates import trained
 from tests.registry.gates.conftest import Ask
@@ -55,7 +56,7 @@ def test_a_good_version_against_a_champion_that_is_as_good(classroom: Classroom,
     }
     _check_numbers(classroom, results)
     _check_kept_evidence(entry, champion)
-    _check_moved_limits(ask, entry)
+    _check_moved_limits(ask, entry, results)
     _check_errors(ask, entry)
 
 
@@ -102,7 +103,7 @@ def _check_kept_evidence(entry: RegistryEntry, champion: RegistryEntry) -> None:
     assert {note.new["kind"] for note in noted} == kinds
 
 
-def _check_moved_limits(ask: Ask, entry: RegistryEntry) -> None:
+def _check_moved_limits(ask: Ask, entry: RegistryEntry, first: dict[str, Any]) -> None:
     """The same measurements under other limits; nothing is measured again."""
     failing = ask(
         entry,
@@ -126,7 +127,20 @@ def _check_moved_limits(ask: Ask, entry: RegistryEntry) -> None:
     )  # fmt: skip
     assert set(outcomes(undecided).values()) == {"inconclusive"}
     assert "5000 are needed" in undecided["slices"].summary
+    # Judged again from what the first results stored, they come out as when measured.
+    for moved in (*failing.values(), *undecided.values()):
+        assert judge_again(_reopened(first[moved.gate_id], moved)) == moved.outcome, moved.gate_id
+        # Backwards too, save where the stricter limit was about fewer metrics.
+        back = judge_again(_reopened(moved, first[moved.gate_id]))
+        assert back == (None if moved.gate_id == "metric" else "pass"), moved.gate_id
     assert not Job.objects.unfinished().filter(kind="registry.measure_version").exists()
+
+
+def _reopened(stored: Any, other: Any) -> Reopened:
+    return Reopened(
+        gate_id=stored.gate_id, outcome=stored.outcome, evidence=stored.evidence,
+        sample_size=stored.sample_size, before=stored.specification, now=other.specification,
+    )  # fmt: skip
 
 
 def _middle(entry: RegistryEntry) -> float:
