@@ -1,15 +1,12 @@
 """A model's answers by MLflow's own loader, in a process of its own.
 
 `python -m deployments.answers FOLDER` reads a request body from standard input and prints
-{"predictions": [...]}. Callers verify the folder's digest first: loading runs its code. A process
-of its own, because the libraries of models do not survive a worker's fork, and their memory would
-stay.
+{"predictions": [...]}. Callers verify the folder's digest first: loading runs its code, so the
+process gets no secrets, as that which measures.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,36 +14,14 @@ from typing import Any
 import orjson
 import yaml
 
-from e2i_site.core.errors import E2IError
-
-SECONDS = 300
-
-
-class NoAnswer(E2IError):
-    """The model did not load, or did not predict."""
+from registry.measuring import probe
 
 
 def registered_answers(folder: Path, body: bytes) -> Any:
-    """The predictions of the model in `folder`. Raises NoAnswer with what the process said last."""
-    command = [sys.executable, "-m", "deployments.answers", str(folder)]
-    root = Path(__file__).resolve().parent.parent
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    try:
-        done = subprocess.run(
-            command,
-            input=body,
-            capture_output=True,
-            timeout=SECONDS,
-            cwd=root,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise NoAnswer(f"The model did not answer within {SECONDS} s.") from None
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise NoAnswer(f"The model does not load or predict: {lines[-1] if lines else 'no reason'}")
-    return orjson.loads(done.stdout)["predictions"]
+    """The predictions of the model in `folder`. Raises ProbeFailed with what was said last."""
+    return orjson.loads(probe.run_alone("deployments.answers", str(folder), given=body))[
+        "predictions"
+    ]
 
 
 def main(folder: Path, body: bytes) -> bytes:

@@ -6,7 +6,7 @@ class DeploymentsConfig(AppConfig):
     label = "deployments"
 
     def ready(self) -> None:
-        from deployments import gates  # noqa: F401 - registers the gate
+        from deployments import gates, measuring  # noqa: F401 - register gates and measurements
         from deployments.actions.begin_rollout import begin_rollout
         from deployments.actions.retire import left_stage
         from deployments.serving import serving_at

@@ -1,13 +1,14 @@
-"""The gate that a promotion to production passes by shadow evidence."""
+"""The gates of a promotion to production: shadow evidence, and a way back."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
-from deployments.choices import WindowState
+from deployments.choices import Environment, WindowState
 from deployments.evidence import verdict_on
-from deployments.models import ShadowWindow
+from deployments.models import Deployment, ShadowWindow
 from deployments.shadow.evidence import ShadowLimits
 from deployments.shadow.verdict import State
 from registry.choices import GateOutcome, Stage
@@ -21,6 +22,10 @@ from registry.gates.base import (
     inconclusive,
     passed,
 )
+from registry.gates.needs import Want
+
+# Files go bad on disk; what they were is looked at again after this long.
+RENEW_WAY_BACK = timedelta(days=1)
 
 
 @gate("shadow_evidence", title="Shadow evidence", reads_shadow_limits=True)
@@ -90,6 +95,45 @@ def _rate_again(row: Mapping[str, Any], before: float, now: float) -> GateOutcom
     outcome = GateOutcome(row["outcome"])
     certified = {GateOutcome.PASS: now > before, GateOutcome.FAIL: now < before}
     return outcome if now == before or certified.get(outcome, False) else None
+
+
+def _way_back(context: GateContext) -> Iterable[Want]:
+    if (present := _present(context)) is not None:
+        yield Want(
+            "rollback_readiness",
+            {"digest": present.artifact_digest},
+            against=present.entry,
+            renew_after=RENEW_WAY_BACK,
+        )
+
+
+@gate("rollback_readiness", title="Ready for a rollback", needs=_way_back)
+def rollback_readiness(context: GateContext) -> Measurement:
+    """What serves now could take over again: its stored bytes verify, load and answer."""
+    champion = context.champion
+    if champion is None:
+        return passed("The first version for production: there is nothing to go back to.")
+    present = _present(context)
+    if present is None:
+        return failed(f"{champion} is in production, but no deployment of it serves.")
+    if champion.deleted_in_mlflow:
+        return failed(f"{champion} was deleted in MLflow; no rollback leads back to it.")
+    row = context.measured("rollback_readiness")
+    details: dict[str, Any] = {
+        "measured": f"{champion}, {row.result['rows']} example rows answered",
+        "limit": "verifies, loads and answers",
+        "sample_size": row.result["rows"],
+        "evidence": {"deployment": present.pk, "digest": present.artifact_digest, **row.result},
+    }
+    if problem := row.result["problem"]:
+        return failed(f"{champion} could not take over again: {problem}", **details)
+    return passed(f"{champion} verifies, loads and answers its input example.", **details)
+
+
+def _present(context: GateContext) -> Deployment | None:
+    """The deployment that a rollback of the promoted version would put back."""
+    serving = Deployment.objects.serving().select_related("entry")
+    return serving.filter(entry=context.champion, environment=Environment.PRODUCTION).first()
 
 
 def _limits(limits: ShadowLimits) -> str:

@@ -59,24 +59,29 @@ def run(
 
     mark = uuid.uuid4().hex
     report, given, out = (folder / f"{mark}.{end}" for end in ("json", "parquet", "npy"))
-    command = [sys.executable, "-m", "registry.measuring.probe", str(model), str(report)]
+    arguments = [str(model), str(report)]
     if measure:
-        command.append("--measure")
+        arguments.append("--measure")
     if rows is not None:
         rows.reset_index(drop=True).to_parquet(given)
-        command += ["--rows", str(given), "--answers", str(out)]
-    _run(command)
+        arguments += ["--rows", str(given), "--answers", str(out)]
+    run_alone("registry.measuring.probe", *arguments)
     answers = np.load(out, allow_pickle=False) if out.exists() else None
     return Probed(json.loads(report.read_text()), answers)
 
 
-def _run(command: list[str]) -> None:
+def run_alone(module: str, *arguments: str, given: bytes = b"") -> bytes:
+    """What `python -m module` prints, in a process that loads a model's code and gets no secrets.
+
+    `given` is its standard input. Raises `ProbeFailed` when it dies or takes over `SECONDS`.
+    """
     root = Path(__file__).resolve().parents[2]
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment |= {"PYTHONPATH": str(root), "MLFLOW_DISABLE_TELEMETRY": "true"}
     try:
         done = subprocess.run(
-            command,
+            [sys.executable, "-m", module, *arguments],
+            input=given,
             capture_output=True,
             timeout=SECONDS,
             cwd=root,
@@ -89,6 +94,7 @@ def _run(command: list[str]) -> None:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         last = lines[-1][:300] if lines else f"status {done.returncode}"
         raise ProbeFailed(f"The process that loaded the model ended: {last}")
+    return done.stdout
 
 
 def examine(folder: Path, *, measure: bool, rows: Path | None, answers: Path | None) -> Any:
