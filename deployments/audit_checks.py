@@ -244,5 +244,5 @@ def _compared(
 
 
 def _expected(folder: Path, digest: str, example: bytes) -> Any:
-    """By MLflow's own loader. Raises NoAnswer."""
+    """By MLflow's own loader. Raises ProbeFailed."""
     return example_answers(folder, digest, example, keep=settings.ANSWER_STORE)

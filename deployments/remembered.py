@@ -21,7 +21,7 @@ from deployments.answers import registered_answers
 def example_answers(folder: Path, digest: str, example: bytes, *, keep: Path) -> Any:
     """Predictions of the model in `folder`, which the caller has found to have `digest`.
 
-    `keep` is the directory of answers. Raises NoAnswer, which is not kept.
+    `keep` is the directory of answers. Raises ProbeFailed, which is not kept.
     """
     kept = keep / f"{_key(digest, example)}.json"
     if kept.exists():

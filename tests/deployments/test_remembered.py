@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deployments.answers import NoAnswer
 from deployments.remembered import example_answers
+from registry.measuring.probe import ProbeFailed
 from tests.deployments.conftest import SavedModels
 
 NOTHING = Path("/nowhere")
@@ -19,6 +19,6 @@ def test_a_model_is_loaded_once_for_the_same_question(saved: SavedModels, tmp_pa
     assert example_answers(champion.path, champion.digest, rows, keep=tmp_path) == expected
     assert example_answers(NOTHING, champion.digest, rows, keep=tmp_path) == expected
     for digest, body in ((saved.challenger.digest, rows), (champion.digest, saved.body(rows=2))):
-        with pytest.raises(NoAnswer):
+        with pytest.raises(ProbeFailed):
             example_answers(NOTHING, digest, body, keep=tmp_path)
     assert len(list(tmp_path.iterdir())) == 1
