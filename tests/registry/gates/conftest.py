@@ -43,11 +43,13 @@ def ask(db: None) -> Ask:
     Asked again about the same version, only the gates of its promotion change.
     """
 
-    def asked(entry: RegistryEntry, *gates: dict[str, Any], measure: bool = True) -> Any:
+    def asked(
+        entry: RegistryEntry, *gates: dict[str, Any], measure: bool = True, **stages: Any
+    ) -> Any:
         policy = PolicyFactory(
             name=entry.model.policy_name,
             version=PromotionPolicy.objects.filter(name=entry.model.policy_name).count() + 1,
-            stages={"staging": {"gates": list(gates), "approvals": APPROVALS}},
+            stages={"staging": {"gates": list(gates), "approvals": APPROVALS}, **stages},
         )
         promotion = entry.promotions.first()
         if promotion is None:
