@@ -8,6 +8,8 @@ import yaml
 
 from registry.models import PromotionPolicy
 
+_RARE_BREAKS = frozenset("\x85\u2028\u2029")
+
 
 def source_of(policy: PromotionPolicy) -> str:
     """The document as it was written; where there was none, the stored rules as YAML."""
@@ -32,3 +34,12 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    """Rare line breaks are escaped: written as they are, they would be read as spaces."""
+    style = '"' if _RARE_BREAKS.intersection(text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)

@@ -10,7 +10,7 @@ from e2i_site.jobs.handlers import handler
 from e2i_site.jobs.runner import JobContext
 
 
-@handler("tests.slowly", lease=3)
+@handler("tests.slowly", lease=6)
 def slowly(job: JobContext) -> dict[str, Any]:
     return _take_time(job)
 
