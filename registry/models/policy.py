@@ -19,7 +19,7 @@ class PromotionPolicy(models.Model):
     """One immutable version of a policy; the database refuses to change or delete it.
 
     `stages` maps a target stage to its rules; registry/document/schema.py says which keys there
-    are, docs/policies.md explains them. `model_patterns` are globs of the models it claims.
+    are. `model_patterns` are globs of the models it claims.
     """
 
     name = models.SlugField(max_length=60)
