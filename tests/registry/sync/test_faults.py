@@ -31,7 +31,7 @@ def line(world: World, own_server: str, settings: Any, tmp_path: Path) -> Iterat
     settings.MLFLOW_TRACKING_URI = proxy.url
     connector = get_connector()
     connector.transport.policy = QUICK
-    connector.transport._timeout = httpx.Timeout(2.0)
+    connector.transport._timeout = httpx.Timeout(10.0)
     yield proxy
     proxy.close()
     connector.close()

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from e2i_site.mlflow_connector.delivery import JOURNAL_TAG
-from registry.sync import sync
+from registry.sync import session, sync
 from registry.sync import tick as module
 from tests.factories.training import TrainingRunFactory
 from tests.registry.sync.world import World, only_unchanged, own_run
@@ -181,7 +181,10 @@ def test_odd_values_do_not_stop_it(world: World) -> None:
     assert only_unchanged(sync(full=True))
 
 
-def test_numbers_of_queries_do_not_grow_with_runs(world: World) -> None:
+def test_numbers_of_queries_do_not_grow_with_runs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "NOTE_EVERY", 3600.0)
     experiment = world.experiment("theirs")
     world.run(experiment)
     sync()
