@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.db.models import F, QuerySet, Subquery
@@ -48,7 +49,7 @@ class ModelListing:
     order: Order
     full: QuerySet[RegisteredModel]
 
-    @property
+    @cached_property
     def models(self) -> QuerySet[RegisteredModel]:
         """All that fit, in no order; SearchError for a term that means nothing."""
         return narrow(self.base, self.terms)

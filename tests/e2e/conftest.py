@@ -9,7 +9,8 @@ import pytest
 from tests.e2e.system import System
 
 
-@pytest.fixture(scope="session")
+# Not for the whole run: it takes a gigabyte, and works on its schedule.
+@pytest.fixture(scope="package")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     system = System(tmp_path_factory.mktemp("system"))
     try:

@@ -18,7 +18,7 @@ def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mlflow")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def own_server(own_folder: Path) -> Iterator[str]:
     process, url = start_server(own_folder)
     yield url
