@@ -23,6 +23,11 @@ BARRED = {
 }
 
 
+def barred_by(rules: Mapping[str, Any]) -> set[str]:
+    """What somebody may have done that keeps them from approving, of BARRED."""
+    return {*ALWAYS_BARRED, *(rules.get("may_not_approve") or ())}
+
+
 @dataclass(frozen=True)
 class Need:
     """`count` approvals by people in at least one of `groups`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from django.db import models
 
 
@@ -60,6 +62,11 @@ class GateOutcome(models.TextChoices):
 
 # A group of gates is as good as its worst one.
 BADNESS = (GateOutcome.PASS, GateOutcome.INCONCLUSIVE, GateOutcome.FAIL, GateOutcome.ERROR)
+
+
+def worst_of(outcomes: Iterable[GateOutcome]) -> GateOutcome:
+    """The worst of a group; an empty one passes."""
+    return max(outcomes, key=BADNESS.index, default=BADNESS[0])
 
 
 class MeasurementState(models.TextChoices):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registry.choices import BADNESS, UNDECIDED, GateOutcome, PromotionState, ReviewDecision
+from registry.choices import UNDECIDED, GateOutcome, PromotionState, ReviewDecision, worst_of
 from registry.gates.base import title
 from registry.models import GateResult, Promotion, Review
 from registry.policies import approval_rules, approvers, gates_not_passed
@@ -84,7 +84,7 @@ def _in_review(
 
 def _blocked(gates: Sequence[GateResult], blocking: Sequence[GateResult]) -> Headline:
     """Names the gates with the worst outcome, and says how many others did not pass."""
-    worst = max((GateOutcome(gate.outcome) for gate in blocking), key=BADNESS.index)
+    worst = worst_of(GateOutcome(gate.outcome) for gate in blocking)
     alike = [gate for gate in blocking if gate.outcome == worst]
     others = len(blocking) - len(alike)
     more = f" {others} more did not pass." if others else ""

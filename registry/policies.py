@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from e2i_site.core.decision import ALLOWED, Decision, refuse
 from e2i_site.core.roles import Role, has_role, roles_of
-from registry.approvals import ALWAYS_BARRED, BARRED, ApprovalRules
+from registry.approvals import BARRED, ApprovalRules, barred_by
 from registry.choices import (
     ALLOWED_PROMOTIONS,
     UNDECIDED,
@@ -73,22 +73,26 @@ def approvers(reviews: Iterable[Review]) -> dict[Hashable, Collection[str]]:
     }
 
 
-def barred(promotion: Promotion) -> dict[int, str]:
-    """{user id: what they did} of those who may not approve: "requested it"."""
+def deeds(promotion: Promotion) -> dict[str, tuple[int, ...]]:
+    """{what was done, of BARRED: the ids of the users who did it}."""
     entry = promotion.entry
-    people: dict[str, list[int | None]] = {
-        "previous_decider": list(promotion.previous_deciders),
+    people: dict[str, Iterable[int | None]] = {
+        "previous_decider": promotion.previous_deciders,
         "committer": [entry.registered_by_id],
         "trainer": [entry.trained_by_id],
         "requester": [promotion.requester_id],
     }
-    named = {*ALWAYS_BARRED, *stage_rules(promotion).get("may_not_approve", ())}
+    return {what: tuple(who for who in ids if who) for what, ids in people.items()}
+
+
+def barred(promotion: Promotion) -> dict[int, str]:
+    """{user id: what they did} of those who may not approve: "requested it"."""
+    named = barred_by(stage_rules(promotion))
     return {
         user_id: BARRED[what]
-        for what, users in people.items()
+        for what, users in deeds(promotion).items()
         if what in named
         for user_id in users
-        if user_id is not None
     }
 
 

@@ -5,26 +5,26 @@ None means that the evidence does not tell: something else was measured, or noth
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from registry.choices import BADNESS, GateOutcome
+from registry.choices import GateOutcome, worst_of
 from registry.gates.base import Reopened, again
-from registry.gates.quality import _calibrated, _gap, _judge, _limits, _slice
+from registry.gates.quality import calibrated, judged_slice, largest_gap, metric_limits, within
 from registry.gates.serving import LEAST_CALLS, over_limits
 
 
 @again("metric")
 def metric(stored: Reopened) -> GateOutcome | None:
     rows = {row["metric"]: row for row in stored.evidence.get("metrics", ())}
-    limits = _limits(stored)
+    limits = metric_limits(stored)
     if not rows or not limits or any(_name(key) not in rows for key in limits):
         return None
     if any(rows[_name(key)]["differs"] for key in limits):
         return GateOutcome.FAIL
     confident = bool(stored.parameter("confident"))
-    return _worst(
-        _judge(_measured(rows[_name(key)]), side, limit, confident=confident)
+    return worst_of(
+        within(_measured(rows[_name(key)]), side, limit, confident=confident)
         for key, (side, limit) in limits.items()
     )
 
@@ -39,13 +39,9 @@ def champion_comparison(stored: Reopened) -> GateOutcome | None:
         found = stored.evidence
     else:
         found = stored.evidence.get("all_metrics", {}).get(name) or {}
-    low, high = found.get("low"), found.get("high")
-    if low is None or high is None:
+    if found.get("low") is None or found.get("high") is None:
         return None
-    tolerance = float(stored.parameter("tolerance"))
-    if low >= -tolerance:
-        return GateOutcome.PASS
-    return GateOutcome.FAIL if high < -tolerance else GateOutcome.INCONCLUSIVE
+    return within(found, "minimum", -float(stored.parameter("tolerance")), confident=True)
 
 
 @again("calibration")
@@ -53,8 +49,8 @@ def calibration(stored: Reopened) -> GateOutcome | None:
     if not {"slope", "error"} <= set(stored.evidence):
         return None
     sides = (("slope", "minimum"), ("slope", "maximum"), ("error", "maximum"))
-    rows = [_calibrated(stored.evidence, stored, *side) for side in sides]
-    return _worst(row["outcome"] for row in rows)
+    rows = [calibrated(stored.evidence, stored, *side) for side in sides]
+    return worst_of(row["outcome"] for row in rows)
 
 
 @again("slices")
@@ -68,13 +64,11 @@ def slices(stored: Reopened) -> GateOutcome | None:
     if not wanted <= present or all(limit is None for limit in limits.values()):
         return None
     smallest = int(stored.parameter("smallest"))
-    rows = [_slice(row, smallest, stored) for row in found if row["column"] in wanted]
-    gap = _gap([row for row in rows if row["outcome"] != GateOutcome.INCONCLUSIVE])
-    if any(row["outcome"] == GateOutcome.FAIL for row in rows):
-        return GateOutcome.FAIL
+    rows = [judged_slice(row, smallest, stored) for row in found if row["column"] in wanted]
+    gap = largest_gap([row for row in rows if row["outcome"] != GateOutcome.INCONCLUSIVE])
     if limits["gap"] is not None and gap is not None and gap > limits["gap"]:
         return GateOutcome.FAIL
-    return _worst(row["outcome"] for row in rows)
+    return worst_of(row["outcome"] for row in rows)
 
 
 @again("resources")
@@ -138,8 +132,3 @@ def _name(key: str) -> str:
 
 def _measured(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"value": row["measured"], "low": row["low"], "high": row["high"]}
-
-
-def _worst(outcomes: Iterable[GateOutcome]) -> GateOutcome:
-    """Any failure fails, any doubt leaves it open."""
-    return max(map(GateOutcome, outcomes), key=BADNESS.index)

@@ -148,10 +148,6 @@ def judge_again(stored: Reopened) -> GateOutcome | None:
     return function(stored) if function else None
 
 
-def can_judge_again(gate_id: str) -> bool:
-    return gate_id in _again
-
-
 def gate(
     gate_id: str,
     *,

@@ -14,13 +14,13 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.utils import timezone
 
-from registry.choices import BADNESS, GateOutcome, MeasurementState, Stage
+from registry.choices import GateOutcome, MeasurementState, Stage, worst_of
 from registry.gates.base import GateContext, Measurement, find, inconclusive
 from registry.gates.needs import Book, Needs, Want
+from registry.gates.parameters import max_age_hours
 from registry.models import (
     GateResult,
     Promotion,
-    PromotionPolicy,
     RegistryEntry,
     VersionMeasurement,
 )
@@ -57,11 +57,11 @@ def missing(promotion: Promotion) -> list[Want]:
     Later ones too, so that nobody waits at each stage anew. 1 query.
     """
     wants: list[Want] = []
-    for stage, rules in promotion.policy.stages.items():
+    for rules in promotion.policy.stages.values():
         for specification in rules.get("gates", []):
             needs = _needs(str(specification.get("id", "")))
             try:
-                hours = max_age_hours(promotion.policy, stage, specification)
+                hours = max_age_hours(rules, specification)
                 wants += _renewed(needs(_context(promotion, specification)), hours)
             except Exception:
                 # Its own evaluation says so, as an error of this gate alone.
@@ -95,7 +95,7 @@ def _context(promotion: Promotion, specification: Mapping[str, Any]) -> GateCont
 def worst(gates: Iterable[GateResult]) -> GateOutcome:
     """A group of gates is as good as its worst; an empty one passes, and dry runs do not count."""
     outcomes = (GateOutcome(gate.outcome) for gate in gates if not gate.dry_run)
-    return max(outcomes, key=BADNESS.index, default=BADNESS[0])
+    return worst_of(outcomes)
 
 
 def bound(promotion: Promotion, gates: Iterable[GateResult]) -> dict[str, Any]:
@@ -176,7 +176,8 @@ def _guarded(context: GateContext, gate_id: str, book: Book) -> Measurement:
 
 def _fresh_enough(measurement: Measurement, context: GateContext) -> Measurement:
     """Evidence older than the policy allows says nothing any more, whatever it said."""
-    hours = max_age_hours(context.policy, context.promotion.to_stage, context.specification)
+    rules = context.policy.for_stage(context.promotion.to_stage) or {}
+    hours = max_age_hours(rules, context.specification)
     if measurement.measured_at is None or hours is None:
         return measurement
     age = (timezone.now() - measurement.measured_at).total_seconds() / 3600
@@ -188,15 +189,6 @@ def _fresh_enough(measurement: Measurement, context: GateContext) -> Measurement
         summary=f"Its evidence is older than the {hours:g} h that the policy allows; measure it "
         f"again. It said: {measurement.summary}",
     )
-
-
-def max_age_hours(
-    policy: PromotionPolicy, to_stage: str, specification: Mapping[str, Any]
-) -> float | None:
-    """How old evidence may be: the gate's own limit, else the stage's; None when not limited."""
-    rules = policy.for_stage(to_stage) or {}
-    hours = specification.get("evidence_max_age_hours", rules.get("evidence_max_age_hours"))
-    return None if hours is None else float(hours)
 
 
 def _unmeasured(

@@ -113,6 +113,13 @@ class Parameter:
 
 Parameters = Mapping[str, Parameter]
 
+
+def max_age_hours(rules: Mapping[str, Any], specification: Mapping[str, Any]) -> float | None:
+    """How old evidence may be: the gate's own limit, else its stage's; None when not limited."""
+    hours = specification.get("evidence_max_age_hours", rules.get("evidence_max_age_hours"))
+    return None if hours is None else float(hours)
+
+
 # Every gate entry may carry these beside the gate's own parameters.
 COMMON: Parameters = {
     "dry_run": Parameter(Kind.FLAG, "Reports only, never blocks", default=False),

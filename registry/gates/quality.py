@@ -35,7 +35,7 @@ def _test_metrics(context: GateContext) -> Iterable[Want]:
 def metric(context: GateContext) -> Measurement:
     """Metrics measured on the test rows keep their limits, and are those that the run recorded."""
     row = context.measured("test_metrics")
-    limits = _limits(context)
+    limits = metric_limits(context)
     if not limits:
         return inconclusive("The policy names no metric to keep, so none can be kept.")
     rows = [_against(row.result, name, *limit, context) for name, limit in limits.items()]
@@ -52,7 +52,8 @@ def metric(context: GateContext) -> Measurement:
     return _worst(rows, "metric", details, "on its test rows")
 
 
-def _limits(context: Asking) -> dict[str, tuple[str, float]]:
+def metric_limits(context: Asking) -> dict[str, tuple[str, float]]:
+    """{"roc_auc minimum": ("minimum", 0.8)} for every limit of the policy."""
     wanted: dict[str, tuple[str, float]] = {}
     for side in ("minimum", "maximum"):
         for name, limit in (context.parameter(side) or {}).items():
@@ -67,7 +68,7 @@ def _against(
     found = result["metrics"].get(name) or {}
     value, claimed = found.get("value"), result["claimed"].get(name)
     differs = value is not None and claimed is not None and abs(value - claimed) > _SAME
-    outcome = _judge(found, side, limit, confident=bool(context.parameter("confident")))
+    outcome = within(found, side, limit, confident=bool(context.parameter("confident")))
     return {
         "metric": name,
         "measured": value,
@@ -81,7 +82,7 @@ def _against(
     }
 
 
-def _judge(found: Mapping[str, Any], side: str, limit: float, *, confident: bool) -> GateOutcome:
+def within(found: Mapping[str, Any], side: str, limit: float, *, confident: bool) -> GateOutcome:
     """Confident: the interval decides, and one that holds the limit decides nothing."""
     value = found.get("value")
     low, high = (found.get("low"), found.get("high")) if confident else (value, value)
@@ -152,9 +153,10 @@ def champion_comparison(context: GateContext) -> Measurement:
         },
     }
     compared = f"{name} {found['value']:.4f} against {found['reference']:.4f} of {champion}"
-    if found["low"] >= -tolerance:
+    outcome = within(found, "minimum", -tolerance, confident=True)
+    if outcome == GateOutcome.PASS:
         return passed(f"{compared}: not worse by more than {tolerance:g}.", **details)
-    if found["high"] < -tolerance:
+    if outcome == GateOutcome.FAIL:
         return failed(f"{compared}: worse by more than {tolerance:g}.", **details)
     return inconclusive(
         f"{compared}: {row.sample_size} test rows do not tell whether it is worse by more than "
@@ -185,9 +187,9 @@ def calibration(context: GateContext) -> Measurement:
     if found is None:
         return inconclusive("Calibration is measured for binary problems only.")
     rows = [
-        _calibrated(found, context, "slope", "minimum"),
-        _calibrated(found, context, "slope", "maximum"),
-        _calibrated(found, context, "error", "maximum"),
+        calibrated(found, context, "slope", "minimum"),
+        calibrated(found, context, "slope", "maximum"),
+        calibrated(found, context, "error", "maximum"),
     ]
     slope, error = found["slope"], found["error"]
     details: dict[str, Any] = {
@@ -201,14 +203,15 @@ def calibration(context: GateContext) -> Measurement:
     return _worst(rows, "what", details, "on its test rows")
 
 
-def _calibrated(found: Mapping[str, Any], context: Asking, what: str, side: str) -> dict[str, Any]:
+def calibrated(found: Mapping[str, Any], context: Asking, what: str, side: str) -> dict[str, Any]:
+    """Slope or error of the calibration against one of its limits."""
     limit = float(context.parameter(f"{what}_{side}"))
     confident = bool(context.parameter("confident"))
     return {
         "what": what,
         "side": side,
         "limit": limit,
-        "outcome": _judge(found[what], side, limit, confident=confident),
+        "outcome": within(found[what], side, limit, confident=confident),
     }
 
 
@@ -241,9 +244,9 @@ def slices(context: GateContext) -> Measurement:
     """No group of people or cases is served badly: one metric in every slice of named columns."""
     row = context.measured("slices")
     smallest = int(context.parameter("smallest"))
-    rows = [_slice(each, smallest, context) for each in row.result["slices"]]
+    rows = [judged_slice(each, smallest, context) for each in row.result["slices"]]
     judged = [each for each in rows if each["outcome"] != GateOutcome.INCONCLUSIVE]
-    gap, gap_limit = _gap(judged), context.parameter("gap")
+    gap, gap_limit = largest_gap(judged), context.parameter("gap")
     if not any(context.parameter(name) is not None for name in ("minimum", "maximum", "gap")):
         return inconclusive("The policy sets no limit for slices, so none can be kept.")
     name = row.result["metric"]
@@ -272,7 +275,8 @@ def slices(context: GateContext) -> Measurement:
     return passed(f"{name} keeps its limits in all {len(rows)} slices.", **details)
 
 
-def _slice(found: Mapping[str, Any], smallest: int, context: Asking) -> dict[str, Any]:
+def judged_slice(found: Mapping[str, Any], smallest: int, context: Asking) -> dict[str, Any]:
+    """The slice with its outcome; one of fewer than `smallest` rows says nothing."""
     outcome = GateOutcome.PASS
     low, high = context.parameter("minimum"), context.parameter("maximum")
     value = found["value"]
@@ -283,7 +287,7 @@ def _slice(found: Mapping[str, Any], smallest: int, context: Asking) -> dict[str
     return {**found, "outcome": outcome}
 
 
-def _gap(rows: list[dict[str, Any]]) -> float | None:
+def largest_gap(rows: list[dict[str, Any]]) -> float | None:
     """The largest difference between two slices of one column."""
     gaps = []
     for column in {each["column"] for each in rows}:

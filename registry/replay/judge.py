@@ -12,11 +12,11 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
-from registry.approvals import ALWAYS_BARRED, BARRED, ApprovalRules
+from registry.approvals import BARRED, ApprovalRules, barred_by
 from registry.choices import GateOutcome, PromotionState
 from registry.freeze import freeze_at
 from registry.gates.base import Reopened, find, judge_again, title
-from registry.gates.parameters import COMMON
+from registry.gates.parameters import COMMON, max_age_hours
 from registry.replay.facts import Past, StoredGate
 
 
@@ -144,7 +144,7 @@ class _Change:
     @property
     def hours(self) -> tuple[float | None, float | None]:
         """How old evidence may be, before and now."""
-        return _max_age(self.old, self.past.rules), _max_age(self.new, self.rules)
+        return max_age_hours(self.past.rules, self.old), max_age_hours(self.rules, self.new)
 
 
 def settings_of(gate_id: str, specification: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,11 +157,6 @@ def settings_of(gate_id: str, specification: Mapping[str, Any]) -> dict[str, Any
     }
     own = {name: value for name, value in specification.items() if name not in COMMON}
     return {**defaults, **own}
-
-
-def _max_age(specification: Mapping[str, Any], rules: Mapping[str, Any]) -> float | None:
-    hours = specification.get("evidence_max_age_hours", rules.get("evidence_max_age_hours"))
-    return None if hours is None else float(hours)
 
 
 def _outcome(stored: StoredGate, change: _Change) -> GateOutcome | None:
@@ -202,10 +197,10 @@ def _turned(name: str, stored: StoredGate, outcome: GateOutcome) -> str:
 
 def _people(past: Past, rules: Mapping[str, Any]) -> Iterator[Reason]:
     """Whether the approvals that were given would have been enough, and by the right people."""
-    out = barred(rules)
+    out = barred_by(rules)
     wanted = ApprovalRules.from_rules(rules.get("approvals"))
     same = wanted == ApprovalRules.from_rules(past.rules.get("approvals"))
-    if past.went and same and out == barred(past.rules):
+    if past.went and same and out == barred_by(past.rules):
         return
     did = {who: what for what in out for who in past.did.get(what, ())}
     counted = [each for each in past.approvals if each.person not in did]
@@ -224,11 +219,6 @@ def _people(past: Past, rules: Mapping[str, Any]) -> Iterator[Reason]:
         if each.person in did:
             yield Reason("may_not_approve", f"{each.name} {BARRED[did[each.person]]}.")
     yield Reason("approvals", f"Not approved enough; missing: {wanted.words(missing)}.")
-
-
-def barred(rules: Mapping[str, Any]) -> set[str]:
-    """What keeps people from approving."""
-    return {*ALWAYS_BARRED, *(rules.get("may_not_approve") or ())}
 
 
 # --- times -------------------------------------------------------------------------------------

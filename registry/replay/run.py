@@ -12,8 +12,10 @@ from django.db.models import Case, F, JSONField, QuerySet, Value, When
 
 from registry.choices import UNDECIDED, GateOutcome, PromotionState, ReviewDecision, Stage
 from registry.document.read import Document
+from registry.gates.parameters import max_age_hours
 from registry.governing import governing_policies
 from registry.models import GateResult, Promotion, PromotionPolicy, RegisteredModel, Review
+from registry.policies import deeds
 from registry.replay.facts import Approval, Past, StoredGate
 from registry.replay.judge import Judgement, Result, judge, settings_of
 
@@ -144,7 +146,7 @@ def _reopened(proposed: PromotionPolicy, policies: Iterable[PromotionPolicy]) ->
     for policy in [proposed, *policies]:
         for rules in policy.stages.values():
             for entry in rules.get("gates", ()):
-                hours = entry.get("evidence_max_age_hours", rules.get("evidence_max_age_hours"))
+                hours = max_age_hours(rules, entry)
                 found = (settings_of(entry["id"], entry), hours, _shadow(policy))
                 if found not in versions[entry["id"]]:
                     versions[entry["id"]].append(found)
@@ -191,13 +193,6 @@ def _past(
     gates: Iterable[tuple[Any, ...]],
     reviews: Iterable[tuple[Any, ...]],
 ) -> Past:
-    entry = promotion.entry
-    did = {
-        "requester": [promotion.requester_id],
-        "trainer": [entry.trained_by_id],
-        "committer": [entry.registered_by_id],
-        "previous_decider": promotion.previous_deciders,
-    }
     return Past(
         pk=promotion.pk,
         label=str(promotion),
@@ -209,7 +204,7 @@ def _past(
         shadow=_shadow(policy),
         gates={gate_id: _gate(*row) for gate_id, *row in gates},
         approvals=tuple(_approvals(promotion, reviews)),
-        did={what: tuple(who for who in people if who) for what, people in did.items()},
+        did=deeds(promotion),
         past_gates=promotion.past_gates,
     )
 
