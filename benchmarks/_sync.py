@@ -8,8 +8,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
-import resource
 import statistics
 import sys
 import time
@@ -41,19 +39,17 @@ def main() -> None:
 
 
 def measure(*, again: bool) -> dict[str, Any]:
+    from registry.measuring.probe import peak_bytes
     from registry.sync import sync
 
-    before = _peak_mb()
     imported = sync(full=True)
     if imported.problems or imported.notes:
         raise RuntimeError(f"{imported.problems} {imported.notes}")
     found = {
-        "source": imported.source,
         "created": imported.runs.created,
         "seconds": imported.seconds,
         "requests": imported.requests,
-        "peak_mb": _peak_mb(),
-        "peak_before_mb": before,
+        "peak_mb": peak_bytes() / 2**20,
         "tick": _ticks(),
     }
     if again:
@@ -99,14 +95,5 @@ def counted_writes() -> Iterator[list[str]]:
         yield written
 
 
-def _peak_mb() -> float:
-    """The most memory this process has held. Linux says kilobytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
-
-
 if __name__ == "__main__":
-    # The pool of readers ends with the sync; whatever else waits must not keep the result.
     main()
-    sys.stdout.flush()
-    os._exit(0)

@@ -110,7 +110,7 @@ def examine(folder: Path, *, measure: bool, rows: Path | None, answers: Path | N
     report["load_seconds"] = time.perf_counter() - started
     if measure:
         report |= _calls(model)
-        report["peak_bytes"] = _peak_bytes()
+        report["peak_bytes"] = peak_bytes()
     if rows is not None and answers is not None:
         try:
             _answer(model, rows, answers)
@@ -138,7 +138,7 @@ def _calls(model: Any) -> dict[str, Any]:
     return {"milliseconds": sorted(taken), "rows_a_call": len(example)}
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """The most memory this process has held: ru_maxrss, in kilobytes but for macOS."""
     import resource
 
