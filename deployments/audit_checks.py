@@ -11,12 +11,14 @@ from typing import Any
 from django.conf import settings
 
 from deployments import checks
+from deployments.answers import registered_answers
 from deployments.choices import DeploymentStatus, Environment, VerdictState, WindowState
 from deployments.gateway.client import GatewayAway, GatewayClient
 from deployments.models import Deployment, ShadowWindow
 from deployments.remembered import example_answers
 from deployments.rollback import refresh_readiness
 from deployments.shadow.comparison import compare
+from deployments.store import input_example
 from e2i_site.audit.choices import Priority
 from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.core.errors import E2IError
@@ -187,11 +189,10 @@ def rollback_ready(context: CheckContext) -> Iterator[SubjectOutcome]:
 
 def _loads(context: CheckContext, deployment: Deployment, previous: Deployment) -> SubjectOutcome:
     folder = checks.artifact_store().path(previous.artifact_digest)
-    example = folder / "serving_input_example.json"
-    if not example.exists():
+    if (example := input_example(folder)) is None:
         return context.passed(deployment, f"{deployment.rollback_detail} No example to try.")
     try:
-        rows = len(_expected(folder, previous.artifact_digest, example.read_bytes()))
+        rows = len(registered_answers(folder, example))
     except E2IError as error:
         return context.failed(deployment, f"{previous.entry} verifies, but: {error}")
     return context.passed(
@@ -212,13 +213,12 @@ def served_answers(context: CheckContext) -> Iterator[SubjectOutcome]:
     for deployment in _active():
         found = store.verify(deployment.artifact_digest)
         folder = store.path(deployment.artifact_digest)
-        example = folder / "serving_input_example.json"
         if not found.ok:
             yield context.inconclusive(deployment, found.message)
-        elif not example.exists():
+        elif (example := input_example(folder)) is None:
             yield context.inconclusive(deployment, "The model brings no input example.")
         else:
-            yield _compared(context, client, deployment, folder, example.read_bytes())
+            yield _compared(context, client, deployment, folder, example)
 
 
 def _compared(
@@ -230,7 +230,9 @@ def _compared(
 ) -> SubjectOutcome:
     try:
         reply = client.try_example(deployment.endpoint_name, deployment.pk, example)
-        expected = _expected(folder, deployment.artifact_digest, example)
+        expected = example_answers(
+            folder, deployment.artifact_digest, example, keep=settings.ANSWER_STORE
+        )
     except E2IError as error:
         return context.inconclusive(deployment, str(error))
     if not reply.ok:
@@ -241,8 +243,3 @@ def _compared(
     if difference.differs:
         return context.failed(deployment, "The served answers differ.", evidence=evidence)
     return context.passed(deployment, f"{len(expected)} answers are equal.", evidence=evidence)
-
-
-def _expected(folder: Path, digest: str, example: bytes) -> Any:
-    """By MLflow's own loader. Raises ProbeFailed."""
-    return example_answers(folder, digest, example, keep=settings.ANSWER_STORE)

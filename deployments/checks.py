@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from deployments.gateway.client import GatewayAway, GatewayClient, Reply
 from deployments.models import Deployment
-from deployments.store import ArtifactStore
+from deployments.store import ArtifactStore, input_example
 from e2i_site.core.errors import E2IError
 from e2i_site.jobs.handlers import Wait
 from e2i_site.mlflow_connector import Unreachable, get_connector
@@ -80,10 +80,9 @@ def try_example(deployment: Deployment, files: Path) -> str:
 
     Raises Unfit when the model fails on it, Wait when the gateway does not answer.
     """
-    example = files / "serving_input_example.json"
-    if not example.exists():
+    if (body := input_example(files)) is None:
         return "Loaded from verified bytes; it brings no input example to try."
-    client, body = GatewayClient(timeout=60), example.read_bytes()
+    client = GatewayClient(timeout=60)
     started = time.perf_counter()
     reply = _asked(lambda: client.try_example(deployment.endpoint_name, deployment.pk, body))
     milliseconds = 1000 * (time.perf_counter() - started)

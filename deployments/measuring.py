@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from deployments import checks
 from deployments.answers import registered_answers
+from deployments.store import input_example
 from registry.measuring.base import Found, Impossible, measures
 from registry.measuring.probe import ProbeFailed
 
@@ -27,11 +28,10 @@ def rollback_readiness(bench: Bench, want: Want) -> Found:
     if not check.ok:
         return Found({"rows": 0, "problem": check.message}, inputs=inputs)
     folder = store.path(digest)
-    example = folder / "serving_input_example.json"
-    if not example.exists():
+    if (example := input_example(folder)) is None:
         raise Impossible(f"{want.against} brings no input example to try it with.")
     try:
-        rows = len(registered_answers(folder, example.read_bytes()))
+        rows = len(registered_answers(folder, example))
     except ProbeFailed as error:
         return Found({"rows": 0, "problem": str(error)}, inputs=inputs)
     return Found({"rows": rows, "problem": ""}, sample_size=rows, inputs=inputs)

@@ -15,6 +15,12 @@ from e2i_site.mlflow_connector import models
 _HEX = frozenset("0123456789abcdef")
 
 
+def input_example(files: Path) -> bytes | None:
+    """The request that the model in `files` brings as its example, if it brings one."""
+    example = files / "serving_input_example.json"
+    return example.read_bytes() if example.exists() else None
+
+
 class DigestMismatch(E2IError):
     """The bytes are not the ones that were approved. Nothing of them may be loaded."""
 

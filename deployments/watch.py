@@ -19,6 +19,7 @@ from deployments.gateway.client import GatewayAway, GatewayClient
 from deployments.models import Deployment, ShadowWindow, TrafficMinute
 from deployments.queries import Traffic, total
 from deployments.rollback import refresh_readiness
+from deployments.store import input_example
 from e2i_site.core.errors import E2IError
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.jobs.runner import JobContext
@@ -146,10 +147,9 @@ def _health(deployment: Deployment) -> tuple[bool | None, str]:
         if not reply.ok:
             return (False if reply.refused else None), reply.detail
         files = checks.artifact_store().path(deployment.artifact_digest)
-        example = files / "serving_input_example.json"
-        if not example.exists():
+        if (example := input_example(files)) is None:
             return True, "Loaded in the gateway; the model brings no input example to try."
-        reply = client.try_example(deployment.endpoint_name, deployment.pk, example.read_bytes())
+        reply = client.try_example(deployment.endpoint_name, deployment.pk, example)
     except GatewayAway as error:
         return None, str(error)
     if reply.ok:

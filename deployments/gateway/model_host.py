@@ -17,7 +17,7 @@ import yaml
 from deployments.gateway import protocol
 from deployments.gateway.signature import Signature
 from deployments.shadow.comparison import compare
-from deployments.store import ArtifactStore
+from deployments.store import ArtifactStore, input_example
 
 logger = logging.getLogger(__name__)
 
@@ -92,15 +92,10 @@ class ModelHost:
         except Exception as error:
             logger.exception("The model %s does not load", digest)
             raise LoadFailed(f"The model does not load: {type(error).__name__}: {error}") from error
-        example = _example(path)
+        example = input_example(path)
         predict, fast = _choose_path(pyfunc, signature, example)
         seconds = time.perf_counter() - started
         return LoadedModel(digest, signature, predict, example, seconds, fast)
-
-
-def _example(path: Path) -> bytes | None:
-    file = path / "serving_input_example.json"
-    return file.read_bytes() if file.exists() else None
 
 
 def _choose_path(pyfunc: Any, signature: Signature, example: bytes | None) -> tuple[Predict, bool]:

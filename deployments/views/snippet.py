@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from deployments.checks import artifact_store
 from deployments.models import Deployment
+from deployments.store import input_example
 from e2i_site.core.errors import E2IError
 
-EXAMPLE = "serving_input_example.json"
 # A longer example would bury the command.
 LONGEST = 2000
 
@@ -45,8 +45,8 @@ def _command(deployment: Deployment, body: str) -> str:
 def _example(deployment: Deployment) -> str:
     """The first row of the model's own input example; empty where there is none, or a long one."""
     try:
-        path = artifact_store().path(deployment.artifact_digest) / EXAMPLE
-        document = json.loads(path.read_text(encoding="utf-8"))
+        files = artifact_store().path(deployment.artifact_digest)
+        document = json.loads(input_example(files) or b"")
     except (E2IError, OSError, ValueError):
         return ""
     frame = document.get("dataframe_split") if isinstance(document, dict) else None
