@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import sys
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
@@ -13,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
 from e2i_site.core.errors import E2IError
 from registry.actions.publish_policy import publish_policy
 from registry.document.read import LARGEST, Document, DocumentInvalid, read
+from registry.management import operator
 from registry.models import PromotionPolicy
 
 SUFFIXES = (".yaml", ".yml")
@@ -47,11 +45,7 @@ class Command(BaseCommand):
         parser.add_argument("--check", action="store_true", help="compare, publish nothing")
         parser.add_argument("--json", action="store_true", help="print one JSON document")
         parser.add_argument("--reason", default="", help="why; it goes on record")
-        parser.add_argument(
-            "--user",
-            default=os.environ.get("E2I_USER") or getpass.getuser(),
-            help="the account that publishes; else E2I_USER, else the name of the system's user",
-        )
+        operator.add_user(parser, "publishes")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not options["check"] and not options["reason"].strip():
@@ -146,12 +140,7 @@ def _state(document: Document) -> dict[str, Any]:
 
 def _publish(documents: Sequence[Document], username: str, reason: str) -> dict[str, Any]:
     """Publish what differs in one transaction; {name: its state}."""
-    actor = User.objects.filter(username=username, is_active=True).first()
-    if actor is None:
-        raise CommandError(
-            f"No active account is called {username!r}; name one with --user or E2I_USER.",
-            returncode=2,
-        )
+    actor = operator.user(username)
     states = {}
     try:
         with transaction.atomic():

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import sys
 import time
 from argparse import ArgumentTypeError
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from e2i_site.core.errors import E2IError
 from registry.actions.request_promotion import request_promotion
 from registry.choices import OPEN_PROMOTION, PromotionState, Stage
+from registry.management import operator
 from registry.models import Promotion, RegistryEntry
 
 POLL_SECONDS = 1.0
@@ -34,11 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("version", type=int)
         parser.add_argument("stage", choices=Stage.values)
         parser.add_argument("--reason", required=True, help="why it should move")
-        parser.add_argument(
-            "--user",
-            default=os.environ.get("E2I_USER") or getpass.getuser(),
-            help="the account that asks; else E2I_USER, else the name of the system's user",
-        )
+        operator.add_user(parser, "asks")
         parser.add_argument(
             "--wait",
             type=_seconds,
@@ -55,7 +49,7 @@ class Command(BaseCommand):
                 entry=_entry(options["model"], options["version"]),
                 to_stage=options["stage"],
                 reason=options["reason"],
-                requester=_user(options["user"]),
+                requester=operator.user(options["user"]),
             )
         except E2IError as error:
             self.stderr.write(str(error))
@@ -149,12 +143,3 @@ def _entry(model: str, version: int) -> RegistryEntry:
             f"{model} v{version} is not known here; run sync_mlflow first.", returncode=2
         )
     return entry
-
-
-def _user(name: str) -> User:
-    user = User.objects.filter(username=name, is_active=True).first()
-    if user is None:
-        raise CommandError(
-            f"No active account is called {name!r}; name one with --user or E2I_USER.", returncode=2
-        )
-    return user
