@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import shutil
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -101,16 +100,6 @@ def run_jobs(kind: str) -> list[Job]:
     for pk in ids:
         run(pk)
     return list(Job.objects.filter(pk__in=ids).order_by("pk"))
-
-
-def wait_for(condition: Callable[[], Any], *, seconds: float = 60, what: str = "") -> Any:
-    """The first true result of `condition`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if result := condition():
-            return result
-        time.sleep(0.05)
-    raise AssertionError(f"Waited {seconds} s for nothing: {what or condition}")
 
 
 def changed_copy(saved: SavedModel, folder: Path, name: str, content: bytes) -> SavedModel:

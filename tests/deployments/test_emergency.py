@@ -23,9 +23,10 @@ from registry.actions.request_promotion import request_promotion
 from registry.choices import PromotionState, Stage
 from tests.deployments.conftest import SavedModels
 from tests.deployments.gateway.process import running_gateway
-from tests.deployments.lifecycle import entry_in, run_jobs, short_policy, wait_for
+from tests.deployments.lifecycle import entry_in, run_jobs, short_policy
 from tests.factories.people import PASSWORD
 from tests.factories.registry import ModelFactory
+from tests.waiting import wait_for
 
 JSON = {"Content-Type": "application/json"}
 TYPED = {"confirmation": "urgent", "reason": "Callers get wrong answers; this cannot wait."}

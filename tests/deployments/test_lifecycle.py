@@ -33,9 +33,9 @@ from tests.deployments.lifecycle import (
     publish,
     run_jobs,
     short_policy,
-    wait_for,
 )
 from tests.factories.registry import ModelFactory
+from tests.waiting import wait_for
 
 JSON = {"Content-Type": "application/json"}
 

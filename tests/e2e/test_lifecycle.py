@@ -11,8 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -22,6 +20,7 @@ import pytest
 from tests.e2e.system import ROOT, System
 from tests.mlflow_process import answers
 from tests.services import free_port
+from tests.waiting import wait_for
 
 pytestmark = [
     pytest.mark.e2e,
@@ -220,12 +219,5 @@ def test_it_does_not_start_twice_on_one_directory(system: System) -> None:
 
 def test_a_process_that_falls_is_started_again(system: System) -> None:
     os.kill(system.child("gunicorn"), signal.SIGKILL)
-    _wait_until(lambda: "web ended (killed by SIGKILL)" in system.log.read_text())
-    _wait_until(lambda: answers(f"{system.web}/readyz"))
-
-
-def _wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.2)
+    wait_for(lambda: "web ended (killed by SIGKILL)" in system.log.read_text())
+    wait_for(lambda: answers(f"{system.web}/readyz"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import json
 import re
 from collections.abc import Callable
 from copy import deepcopy
@@ -12,35 +10,18 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
-from django.utils import timezone
 
-from e2i_site.jobs.enqueue import enqueue
-from e2i_site.jobs.models import Job, JobState
 from e2i_site.trail.models import TrailEntry
 from registry.actions.review_promotion import review_promotion
 from registry.choices import PromotionState, Stage
 from registry.models import Promotion, RegistryEntry, Review
 from tests.factories.people import PASSWORD, UserFactory
-from tests.factories.registry import PolicyFactory, PromotionFactory
-from tests.registry.views.conftest import SESSION
+from tests.factories.registry import PolicyFactory
+from tests.registry.views.reading import hidden, text_of
 
 pytestmark = pytest.mark.django_db
-TRIGGER = 'hx-trigger="every'
 Decide = Callable[..., Any]
 Browser = Callable[[User], Client]
-
-
-def _text(response: Any) -> str:
-    return re.sub(r"\s+", " ", html.unescape(response.content.decode()))
-
-
-def _hidden(response: Any, name: str) -> str:
-    """The value of a hidden field as the browser would send it back."""
-    tag = re.search(rf'<input[^>]*name="{name}"[^>]*>', response.content.decode())
-    assert tag, f"no field {name}"
-    value = re.search(r'value="([^"]*)"', tag[0])
-    assert value
-    return html.unescape(value[1])
 
 
 def test_anonymous_people_are_sent_to_the_login(client: Client, promotion: Promotion) -> None:
@@ -60,7 +41,7 @@ def test_an_unknown_promotion_is_404(browser: Browser, approver: User) -> None:
 def test_the_page_answers_the_reviewers_questions(
     browser: Browser, approver: User, promotion: Promotion
 ) -> None:
-    text = _text(browser(approver).get(promotion.get_absolute_url()))
+    text = text_of(browser(approver).get(promotion.get_absolute_url()))
     assert "All 2 gates passed; it needs 1 approval by a reviewer or an approver." in text
     assert "For tests only." in text
     assert promotion.artifact_digest in text
@@ -73,7 +54,7 @@ def test_the_page_answers_the_reviewers_questions(
 def test_each_gate_says_what_was_measured(
     browser: Browser, approver: User, promotion: Promotion
 ) -> None:
-    text = _text(browser(approver).get(promotion.get_absolute_url()))
+    text = text_of(browser(approver).get(promotion.get_absolute_url()))
     for gate in promotion.gates.all():
         assert gate.summary in text
         assert gate.evidence_hash[:8] in text
@@ -102,7 +83,7 @@ def test_only_the_policys_roles_decide(
     assert response.status_code == (303 if allowed else 403)
     assert Review.objects.count() == int(allowed)
     if not allowed:
-        assert "needs the role reviewer or approver" in _text(response)
+        assert "needs the role reviewer or approver" in text_of(response)
         promotion.refresh_from_db()
         assert promotion.state == PromotionState.OPEN
 
@@ -137,7 +118,7 @@ def test_a_rejection_is_on_record(
     promotion.refresh_from_db()
     assert promotion.state == PromotionState.REJECTED
     assert TrailEntry.objects.filter(event="registry.promotion.rejected").count() == 1
-    text = _text(browser(approver).get(promotion.get_absolute_url()))
+    text = text_of(browser(approver).get(promotion.get_absolute_url()))
     assert "Rejected: Too few rows." in text
 
 
@@ -147,7 +128,7 @@ def test_changes_are_requested_and_answered(
     decide(promotion, approver, "request_changes", reason="Show the slices.")
     refused = decide(promotion, approver, "approve")
     assert refused.status_code == 403
-    assert "the requester has to answer first" in _text(refused)
+    assert "the requester has to answer first" in text_of(refused)
     assert decide(promotion, requester, "resubmit", reason="Added.").status_code == 303
     assert decide(promotion, approver, "approve").status_code == 303
     promotion.refresh_from_db()
@@ -169,7 +150,7 @@ def test_the_requester_sees_why_the_buttons_are_off(
     author = promotion.requester
     author.groups.add(*UserFactory(roles=["approver"]).groups.all())
     response = browser(author).get(promotion.get_absolute_url())
-    assert "You requested it; somebody else decides." in _text(response)
+    assert "You requested it; somebody else decides." in text_of(response)
     choice = re.search(r'<input[^>]*value="approve"[^>]*>', response.content.decode())
     assert choice and "disabled" in choice[0]
     assert decide(promotion, author, "approve").status_code == 403
@@ -180,7 +161,7 @@ def test_without_a_reason_nothing_is_decided(
 ) -> None:
     response = decide(promotion, approver, "approve", reason="  ")
     assert response.status_code == 400
-    assert "Give a reason" in _text(response)
+    assert "Give a reason" in text_of(response)
     assert not Review.objects.exists()
 
 
@@ -218,19 +199,19 @@ def test_a_late_reviewer_decides_nothing_and_sees_what_changed(
         {
             "decision": "approve",
             "reason": "Looked good to me.",
-            "revision": _hidden(page, "revision"),
+            "revision": hidden(page, "revision"),
             "password": PASSWORD,
-            "seen": _hidden(page, "seen"),
+            "seen": hidden(page, "seen"),
         },
     )
     assert response.status_code == 409
-    text = _text(response)
+    text = text_of(response)
     assert "Signature: Passed → Failed." in text
     assert "Looked good to me." in text
     assert not Review.objects.exists()
     promotion.refresh_from_db()
     assert promotion.state == PromotionState.OPEN
-    assert int(_hidden(response, "revision")) == promotion.revision
+    assert int(hidden(response, "revision")) == promotion.revision
 
 
 def test_after_a_conflict_the_same_form_can_decide(
@@ -246,7 +227,7 @@ def test_after_a_conflict_the_same_form_can_decide(
     Promotion.objects.filter(pk=promotion.pk).update(revision=promotion.revision + 1)
     late = browser(approver).post(promotion.get_absolute_url(), form)
     assert late.status_code == 409
-    again = {**form, "revision": _hidden(late, "revision"), "seen": _hidden(late, "seen")}
+    again = {**form, "revision": hidden(late, "revision"), "seen": hidden(late, "seen")}
     assert browser(approver).post(promotion.get_absolute_url(), again).status_code == 303
     assert Review.objects.count() == 1
 
@@ -269,13 +250,13 @@ def test_a_review_in_between_is_shown(
         {
             "decision": "approve",
             "reason": "Good.",
-            "revision": _hidden(page, "revision"),
+            "revision": hidden(page, "revision"),
             "password": PASSWORD,
-            "seen": _hidden(page, "seen"),
+            "seen": hidden(page, "seen"),
         },
     )
     assert response.status_code == 409
-    assert "olga: changes requested. Wait for me." in _text(response)
+    assert "olga: changes requested. Wait for me." in text_of(response)
 
 
 def test_a_second_click_of_the_same_person_is_one_approval(
@@ -292,144 +273,3 @@ def test_a_second_click_of_the_same_person_is_one_approval(
     assert first.status_code == 303
     assert decide(promotion, reviewer, "approve").status_code == 409
     assert Review.objects.filter(decision="approve", void_reason="").count() == 1
-
-
-# --- the page itself --------------------------------------------------------------------------
-
-
-def test_what_people_typed_is_escaped(
-    browser: Browser, decide: Decide, approver: User, promotion: Promotion
-) -> None:
-    decide(promotion, approver, "comment", reason="<script>alert(1)</script>")
-    markup = browser(approver).get(promotion.get_absolute_url()).content.decode()
-    assert "<script>alert(1)" not in markup
-    assert "&lt;script&gt;alert(1)" in markup
-
-
-def test_no_inline_style_or_script(browser: Browser, approver: User, promotion: Promotion) -> None:
-    markup = browser(approver).get(promotion.get_absolute_url()).content.decode()
-    assert not re.search(r"<[^>]+\sstyle=", markup)
-    assert not re.search(r"<[^>]+\son\w+=", markup)
-    for script in re.findall(r"<script[^>]*>", markup):
-        assert "src=" in script or "application/json" in script
-
-
-def test_htmx_gets_only_the_part_it_asks_for(
-    browser: Browser, approver: User, promotion: Promotion
-) -> None:
-    client = browser(approver)
-    url = promotion.get_absolute_url()
-    whole = client.get(url).content.decode()
-    part = client.get(url, headers={"HX-Request": "true", "HX-Target": "live"}).content.decode()
-    assert "<html" in whole and "<html" not in part
-    assert "All 2 gates passed" in part
-    assert 'name="reason"' not in part
-
-
-def test_the_page_polls_only_while_machines_work(
-    browser: Browser, approver: User, promotion: Promotion
-) -> None:
-    client = browser(approver)
-    assert TRIGGER not in client.get(promotion.get_absolute_url()).content.decode()
-    job = enqueue("registry.carry_stage", subject="model:churn", payload={"model": "churn"})
-    assert TRIGGER in client.get(promotion.get_absolute_url()).content.decode()
-    Job.objects.filter(pk=job.pk).update(state=JobState.SUCCEEDED, finished_at=timezone.now())
-    assert TRIGGER not in client.get(promotion.get_absolute_url()).content.decode()
-
-
-def test_a_waiting_job_says_what_it_waits_for(
-    browser: Browser, approver: User, promotion: Promotion
-) -> None:
-    job = enqueue("registry.carry_stage", subject="model:churn", payload={"model": "churn"})
-    Job.objects.filter(pk=job.pk).update(
-        state=JobState.WAITING, message="Waits for MLflow: it does not answer"
-    )
-    text = _text(browser(approver).get(promotion.get_absolute_url()))
-    assert "Waits for MLflow: it does not answer" in text
-
-
-def test_the_poll_says_when_the_page_is_out_of_date(
-    browser: Browser, approver: User, promotion: Promotion
-) -> None:
-    client = browser(approver)
-    headers = {"HX-Request": "true", "HX-Target": "live"}
-    url = promotion.get_absolute_url()
-    same = client.get(url, {"revision": promotion.revision}, headers=headers)
-    assert "changed since" not in same.content.decode()
-    Promotion.objects.filter(pk=promotion.pk).update(revision=promotion.revision + 1)
-    other = client.get(url, {"revision": promotion.revision}, headers=headers)
-    assert "changed since" in other.content.decode()
-
-
-@pytest.mark.parametrize("state", list(PromotionState))
-def test_every_state_has_a_page(browser: Browser, approver: User, state: str) -> None:
-    found = PromotionFactory(
-        state=state, state_reason="Because.", gates=["pass", "inconclusive", "fail", "error"]
-    )
-    response = browser(approver).get(found.get_absolute_url())
-    assert response.status_code == 200
-    assert PromotionState(state).label in response.content.decode()
-
-
-def test_gates_can_be_measured_again(
-    browser: Browser, approver: User, promotion: Promotion
-) -> None:
-    client = browser(approver)
-    url = f"{promotion.get_absolute_url()}refresh/"
-    assert client.get(url).status_code == 405
-    assert "nothing changed" in _text(client.post(url, follow=True))
-    RegistryEntry.objects.filter(pk=promotion.entry_id).update(signature={})
-    assert "Signature: Passed → Failed." in _text(client.post(url, follow=True))
-    viewer = browser(UserFactory(roles=["viewer"]))
-    before = promotion.gates.get(gate_id="signature").evaluated_at
-    viewer.post(url)
-    assert promotion.gates.get(gate_id="signature").evaluated_at == before
-
-
-def test_the_hidden_field_holds_no_more_than_the_page(
-    browser: Browser, approver: User, promotion: Promotion
-) -> None:
-    page = browser(approver).get(promotion.get_absolute_url())
-    seen = json.loads(_hidden(page, "seen"))
-    assert set(seen) == {
-        "state",
-        "digest",
-        "champion",
-        "policy",
-        "assigned",
-        "gates",
-        "review",
-    }
-
-
-def test_reviewers_are_asked_from_the_page(
-    browser: Browser, approver: User, requester: User, promotion: Promotion
-) -> None:
-    url = f"{promotion.get_absolute_url()}reviewers/"
-    assert "Ask them" not in _text(browser(approver).get(promotion.get_absolute_url()))
-    asking = browser(requester)
-    assert "Ask them" in _text(asking.get(promotion.get_absolute_url()))
-    text = _text(asking.post(url, {"reviewers": "alan, reviewer"}, follow=True))
-    assert "They are told" in text and 'value="alan, reviewer"' in text
-    assert "nobody is called" not in text
-    assert "no group is called ghost" in _text(
-        asking.post(url, {"reviewers": "ghost"}, follow=True)
-    )
-    refused = _text(browser(approver).post(url, {"reviewers": "alan"}, follow=True))
-    assert "Only the requester or an administrator" in refused
-    assert promotion.assignments.count() == 2
-
-
-def test_queries(
-    browser: Browser,
-    approver: User,
-    promotion: Promotion,
-    decide: Decide,
-    counting: None,
-    django_assert_num_queries: Any,
-) -> None:
-    for number in range(3):
-        decide(promotion, approver, "comment", reason=f"Thought {number}")
-    client = browser(approver)
-    with django_assert_num_queries(SESSION + 6):
-        client.get(promotion.get_absolute_url())
