@@ -63,7 +63,7 @@ MLFLOW_WEBHOOK_URL = env.url(
 MLFLOW_WEBHOOK_SECRET = env.text("E2I_MLFLOW_WEBHOOK_SECRET") or _local_secret(
     "mlflow-webhook-secret"
 )
-# Content-addressed model files, and what waits to be written to MLflow.
+# Content-addressed model files, their answers, and what waits to be written to MLflow.
 ARTIFACT_STORE = DATA_DIR / "artifacts"
 ANSWER_STORE = DATA_DIR / "answers"
 MLFLOW_JOURNAL_DIR = DATA_DIR / "mlflow-journal"
@@ -72,8 +72,9 @@ MLFLOW_JOURNAL_DIR = DATA_DIR / "mlflow-journal"
 GUARD = env.flag("E2I_GUARD", default=True)
 GUARD_TOKEN = env.text("E2I_GUARD_TOKEN") or _local_secret("guard-token")
 GUARD_LIST = Path(env.text("E2I_GUARD_LIST", str(DATA_DIR / "guard" / "governed.json")))
-# `manage.py make_signing_key` makes it; without it versions stay unsigned.
+# What `manage.py publish_policies` publishes.
 POLICY_DIR = env.folder("E2I_POLICY_DIR", BASE_DIR / "policies")
+# `manage.py make_signing_key` makes it; without it versions stay unsigned.
 MODEL_SIGNING_KEY = env.text("E2I_MODEL_SIGNING_KEY", str(DATA_DIR / "keys" / "model-signing.pem"))
 
 INSTALLED_APPS = [

@@ -11,10 +11,9 @@ from e2i_site.trail.models import TrailEntry
 from registry import rollouts, trail_events
 from registry.choices import GateOutcome, ReviewDecision, Stage
 from registry.models import GateResult, Promotion, RegistryEntry, Review, StageChange
+from registry.queries import LONG_OF_ENTRY
 from registry.rollouts import Served
 
-# Columns of a version that no answer shows and that can be long.
-_LONG = ("signature", "hyperparameters", "selection_rationale", "tags", "description")
 # A stage change and its trail entry are written by one transaction, one after the other.
 _TOGETHER = timedelta(seconds=5)
 
@@ -87,7 +86,7 @@ def stages_at(moment: datetime, model: str | None = None) -> Snapshot:
         changes = changes.filter(entry__model__name=model)
     rows = list(
         changes.defer(
-            *(f"entry__{name}" for name in _LONG),
+            *(f"entry__{name}" for name in LONG_OF_ENTRY),
             "promotion__policy__stages",
             "promotion__policy__source",
         ).order_by("entry__model__name", "-entry__model_version")

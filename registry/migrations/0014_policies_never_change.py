@@ -26,7 +26,7 @@ SQLITE = (
     f"""CREATE TRIGGER policy_no_replace BEFORE INSERT ON ml_promotion_policies
     WHEN EXISTS (SELECT 1 FROM ml_promotion_policies
                  WHERE id = NEW.id OR (name = NEW.name AND version = NEW.version))
-    BEGIN SELECT RAISE(ABORT, '{SAYS}'); END""",  # noqa: S608
+    BEGIN SELECT RAISE(ABORT, '{SAYS}'); END""",  # noqa: S608 - a constant
 )
 
 

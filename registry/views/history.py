@@ -34,7 +34,7 @@ def model_at(request: HttpRequest, name: str) -> HttpResponse:
         context["error"] = str(error)
         return render_page(request, "registry/model_at.html", context, status=400)
     snapshot = stages_at(moment, name)
-    history = queries.stage_history(model_name=name)[:EVENTS_SHOWN]
+    history = queries.stage_history(model_name=name, limit=EVENTS_SHOWN)
     shown = _shown(snapshot)
     context |= {
         "moment": moment,

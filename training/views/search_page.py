@@ -16,7 +16,7 @@ _NOT_KEPT = {"before", "after", "seen", "page"}
 
 
 def search_line(placeholder: str) -> forms.CharField:
-    """The field of the search line. Names are proposed by the list called `names`."""
+    """The field of the search line."""
     attributes = {
         "type": "search",
         "placeholder": placeholder,
