@@ -14,7 +14,6 @@ LIMIT = 400
 # Longer files, each with the reason why splitting it would make it worse.
 LONG = {
     "tests/mlflow_connector/test_tracking.py": "one journal's life, told in one place",
-    "tests/registry/views/test_review.py": "one page, seen by every role",
 }
 # A page that is downloaded and opened from disk: no server is there to give it a style sheet.
 STANDS_ALONE = {"templates/audit/report_document.html"}
