@@ -42,4 +42,5 @@ urlpatterns = [
     path("promotions/<int:pk>/break-glass/judge/", emergency.judge, name="judge_break_glass"),
     path("policies/", policies.policies, name="policies"),
     path("policies/<slug:name>/<int:version>/", policies.policy, name="policy"),
+    path("policies/<slug:name>/<int:version>/document/", policies.document, name="policy_document"),
 ]

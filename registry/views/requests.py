@@ -21,7 +21,7 @@ from registry.models import Promotion, PromotionPolicy, RegisteredModel, Registr
 from registry.policies import may_request
 from registry.views.gates import GateView, gate_view
 from registry.views.moves import moves
-from registry.views.policies import approvals_in_words
+from registry.views.policy_words import approvals_in_words
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -90,7 +90,7 @@ def _form(
         "gates": _dry_run(entry, stage, policy),
     }
     if context["rules"]:
-        context["approvals"] = approvals_in_words(context["rules"].get("approvals") or {})
+        context["approvals"] = approvals_in_words(context["rules"])
     else:
         context["no_gates"] = "There are no rules, so there are no gates."
     return render_page(request, TEMPLATE, context, status=status)
