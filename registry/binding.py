@@ -26,12 +26,14 @@ def take_present(promotion: Promotion) -> list[GateResult]:
 
 
 def _policy(promotion: Promotion) -> PromotionPolicy:
-    present, stage = promotion.policy, promotion.to_stage
-    newest = PromotionPolicy.objects.newest(present.name)
-    rules = newest.for_stage(stage) if newest else None
-    if newest is None or rules is None or rules == present.for_stage(stage):
-        return present
-    return newest
+    newest = PromotionPolicy.objects.newest(promotion.policy.name)
+    return newest if newest and judges_otherwise(newest, promotion) else promotion.policy
+
+
+def judges_otherwise(policy: PromotionPolicy, promotion: Promotion) -> bool:
+    """Whether the policy has other rules for the promotion than those it is judged by."""
+    rules = policy.for_stage(promotion.to_stage)
+    return rules is not None and rules != promotion.policy.for_stage(promotion.to_stage)
 
 
 def differences(
@@ -58,12 +60,17 @@ def _policy_name(bound_to: Mapping[str, Any]) -> str:
     return f"{name} v{version}"
 
 
-def _rules(before: Any, now: Any) -> Iterator[str]:
+def rule_changes(before: Any, now: Any) -> Iterator[tuple[str, Any, Any]]:
+    """(place, old, new) of every rule that is not the same; "nothing" where there is none."""
     old, new = dict(_lines(before)), dict(_lines(now))
     for line in dict.fromkeys([*old, *new]):
         if old.get(line) != new.get(line):
-            was, is_now = old.get(line, _MISSING), new.get(line, _MISSING)
-            yield f"Policy line {line}: {was} → {is_now}."
+            yield line, old.get(line, _MISSING), new.get(line, _MISSING)
+
+
+def _rules(before: Any, now: Any) -> Iterator[str]:
+    for line, was, is_now in rule_changes(before, now):
+        yield f"Policy line {line}: {was} → {is_now}."
 
 
 def _lines(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from registry.views import (
     model_list,
     models,
     policies,
+    policy_editor,
     queue,
     requests,
     review,
@@ -41,6 +42,9 @@ urlpatterns = [
     path("promotions/<int:pk>/break-glass/", emergency.past_gates, name="break_glass"),
     path("promotions/<int:pk>/break-glass/judge/", emergency.judge, name="judge_break_glass"),
     path("policies/", policies.policies, name="policies"),
+    path("policies/edit/", policy_editor.editor, name="policy_editor"),
+    path("policies/edit/check/", policy_editor.check, name="policy_check"),
+    path("policies/edit/replay/", policy_editor.replayed, name="policy_replay"),
     path("policies/<slug:name>/<int:version>/", policies.policy, name="policy"),
     path("policies/<slug:name>/<int:version>/document/", policies.document, name="policy_document"),
 ]

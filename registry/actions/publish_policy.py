@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from e2i_site.core.errors import Conflict, InvalidInput
@@ -15,6 +16,7 @@ from registry.document.read import Document, read
 from registry.gates.evaluate import content_hash
 from registry.models import PromotionPolicy, RegisteredModel
 from registry.policies import may_manage_policies
+from registry.statement import statement
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -24,66 +26,80 @@ if TYPE_CHECKING:
 def publish_in_person(
     *, source: str, reason: str, seen: int, password: str, actor: User
 ) -> PromotionPolicy:
-    """Publish a document that `actor` compared with version `seen` (0: none), by password.
+    """Publish a document that `actor` compared with version `seen` (0: none), signed by password.
 
     Raises `Conflict` when somebody published another version since, when nothing differs, and
     what `publish_policy` raises.
     """
-    may_manage_policies(actor).enforce()
-    document = read(source)
-    _needs_reason(reason)
+    document = _accepted(source, reason, actor)
     newest = PromotionPolicy.objects.newest(document.name)
     _refuse_unseen(document, newest, seen)
     prove_identity(user=actor, password=password, subject=newest or actor)
-    return publish_policy(source=source, reason=reason, actor=actor, seen=seen)
+    with transaction.atomic():
+        newest = PromotionPolicy.objects.newest(document.name)
+        _refuse_unseen(document, newest, seen)
+        return _store(document, newest, reason.strip(), actor, signed=True)
 
 
 @transaction.atomic
-def publish_policy(
-    *, source: str, reason: str, actor: User, seen: int | None = None
-) -> PromotionPolicy:
+def publish_policy(*, source: str, reason: str, actor: User) -> PromotionPolicy:
     """Store a document as a new, immutable version; the newest one when nothing differs.
 
     A document differs by its rules, models and words, not by comments or layout. Promotions that
     are decided keep their version. Raises `Refused`, `DocumentInvalid` that names every problem
-    with its line, `InvalidInput` without a reason, and `Conflict` when the newest version is not
-    `seen` (None: any).
+    with its line, `InvalidInput` without a reason, and `Conflict` when somebody was faster.
     """
-    may_manage_policies(actor).enforce()
-    document = read(source)
-    _needs_reason(reason)
+    document = _accepted(source, reason, actor)
     newest = PromotionPolicy.objects.newest(document.name)
-    if seen is not None:
-        _refuse_unseen(document, newest, seen)
     if newest is not None and newest.content == document.content:
         return newest
+    return _store(document, newest, reason.strip(), actor, signed=False)
+
+
+def _accepted(source: str, reason: str, actor: User) -> Document:
+    may_manage_policies(actor).enforce()
+    document = read(source)
+    if not reason.strip():
+        raise InvalidInput("Say why the policy changes; it goes on record.", field="reason")
+    return document
+
+
+def _store(
+    document: Document, newest: PromotionPolicy | None, reason: str, actor: User, *, signed: bool
+) -> PromotionPolicy:
     try:
         with transaction.atomic():
             policy = PromotionPolicy.objects.create(
                 name=document.name,
                 version=newest.version + 1 if newest else 1,
                 source=document.source,
-                reason=reason.strip(),
+                reason=reason,
                 published_by=actor,
                 **document.content,
             )
     except IntegrityError:
         raise Conflict(f"Somebody else published {document.name} just now. Look again.") from None
+    source_hash = content_hash(policy.source)
+    signature = _signature(policy, source_hash, actor) if signed else {}
     record(
         trail_events.POLICY_PUBLISHED,
         actor=actor,
         subject=policy,
         old=newest.content if newest else {},
-        new={**policy.content, "source_sha256": content_hash(policy.source)},
-        reason=policy.reason,
+        new={**policy.content, "source_sha256": source_hash, **signature},
+        reason=reason,
         scope=f"policy:{policy.name}",
     )
     return policy
 
 
-def _needs_reason(reason: str) -> None:
-    if not reason.strip():
-        raise InvalidInput("Say why the policy changes; it goes on record.", field="reason")
+def _signature(policy: PromotionPolicy, source_hash: str, signer: User) -> dict[str, Any]:
+    """The signed statement, as the trail keeps it."""
+    said = statement(
+        {"policy": policy.name, "version": policy.version, "source_sha256": source_hash},
+        signer=signer, meaning=f"I publish {policy}.", reason=policy.reason, at=timezone.now(),
+    )  # fmt: skip
+    return {"statement": said, "signature": content_hash(said)}
 
 
 def _refuse_unseen(document: Document, newest: PromotionPolicy | None, seen: int) -> None:

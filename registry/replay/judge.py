@@ -26,6 +26,18 @@ class Result(StrEnum):
     BLOCKED = "blocked"
     UNKNOWN = "unknown"
 
+    @property
+    def words(self) -> str:
+        return _WORDS[self]
+
+
+_WORDS = {
+    Result.SAME: "the same",
+    Result.ALLOWED: "would have been allowed",
+    Result.BLOCKED: "would have been blocked",
+    Result.UNKNOWN: "not known",
+}
+
 
 @dataclass(frozen=True)
 class Reason:

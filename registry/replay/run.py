@@ -73,12 +73,8 @@ class Replay:
 
 
 def proposed_policy(document: Document) -> PromotionPolicy:
-    """The document as the policy that it would be; not saved."""
-    newest = PromotionPolicy.objects.newest(document.name)
-    version = newest.version + 1 if newest else 1
-    return PromotionPolicy(
-        name=document.name, version=version, source=document.source, **document.content
-    )
+    """The document as the policy that it would be, without a version; not saved."""
+    return PromotionPolicy(name=document.name, source=document.source, **document.content)
 
 
 def replay(proposed: PromotionPolicy, since: datetime | None = None) -> Replay:
@@ -117,9 +113,8 @@ def _pasts(
     chosen = Promotion.objects.filter(entry__model__name__in=names).exclude(state__in=UNDECIDED)
     if since is not None:
         chosen = chosen.filter(decided_at__gte=since)
-    policies = PromotionPolicy.objects.in_bulk(
-        chosen.order_by().values_list("policy", flat=True).distinct()
-    )
+    used = PromotionPolicy.objects.filter(pk__in=chosen.order_by().values("policy").distinct())
+    policies = {policy.pk: policy for policy in used}
     gates = _Grouped(_gate_rows(chosen, _reopened(proposed, policies.values())))
     reviews = _Grouped(
         Review.objects.filter(promotion__in=chosen, decision=ReviewDecision.APPROVE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count
@@ -12,11 +13,16 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from e2i_site.core.decision import Decision
 from e2i_site.core.partials import render_page
 from registry.document.write import source_of
 from registry.governing import Governing, governing_policies
 from registry.models import PromotionPolicy, RegisteredModel
+from registry.policies import may_replay
 from registry.views.policy_words import rules_in_words
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
 
 
 @login_required
@@ -31,7 +37,7 @@ def policies(request: HttpRequest) -> HttpResponse:
     governed = Counter(each.name for each in _governing().values())
     names = dict.fromkeys(policy.name for policy in found)
     groups = [(name, [p for p in found if p.name == name], governed[name]) for name in names]
-    return render_page(request, "registry/policies.html", {"groups": groups})
+    return render_page(request, "registry/policies.html", {"groups": groups, **_may_write(request)})
 
 
 @login_required
@@ -50,7 +56,9 @@ def policy(request: HttpRequest, name: str, version: int) -> HttpResponse:
         "versions": versions,
         "newest": max(versions),
         "governed": [(model, why) for model, why in governed if why.name == name],
+        "editor": reverse("registry:policy_editor") + f"?from={name}&version={version}",
         "document": reverse("registry:policy_document", args=[name, version]),
+        **_may_write(request),
     }
     return render_page(request, "registry/policy.html", context)
 
@@ -69,3 +77,8 @@ def _governing() -> Mapping[str, Governing]:
     """{model: what governs it}, by name; 2 queries."""
     models = RegisteredModel.objects.only("name", "policy_name").order_by("name")
     return governing_policies(list(models))
+
+
+def _may_write(request: HttpRequest) -> dict[str, Decision]:
+    """The editor is open to whoever may replay what is in it."""
+    return {"may_write": may_replay(cast("User", request.user))}

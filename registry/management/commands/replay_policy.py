@@ -11,15 +11,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from registry.document.read import DocumentInvalid, read
-from registry.replay.judge import Result
 from registry.replay.run import Replay, proposed_policy, replay
-
-WORDS = {
-    Result.SAME: "the same",
-    Result.ALLOWED: "would have been allowed",
-    Result.BLOCKED: "would have been blocked",
-    Result.UNKNOWN: "not known",
-}
 
 
 class Command(BaseCommand):
@@ -54,9 +46,9 @@ class Command(BaseCommand):
     def _report(self, found: Replay) -> None:
         self.stdout.write(f"{found.total} past promotions of {found.models} models")
         for result, count in found.counts.items():
-            self.stdout.write(f"  {count:6} {WORDS[result]}")
+            self.stdout.write(f"  {count:6} {result.words}")
         for each in found.differing:
-            self.stdout.write(f"#{each.past.pk} {each.past.label}: {WORDS[each.judgement.result]}")
+            self.stdout.write(f"#{each.past.pk} {each.past.label}: {each.judgement.result.words}")
             for reason in each.judgement.reasons:
                 self.stdout.write(f"    {reason.rule}: {reason.sentence}")
         if found.left_out:

@@ -12,6 +12,7 @@ from django.db import DatabaseError, connection, transaction
 from e2i_site.core.errors import Conflict, InvalidInput, Refused
 from e2i_site.trail.models import TrailEntry
 from registry.actions.publish_policy import publish_in_person, publish_policy
+from registry.gates.evaluate import content_hash
 from registry.models import PromotionPolicy
 from tests.factories.people import PASSWORD, UserFactory
 
@@ -55,6 +56,10 @@ def test_in_person_it_takes_the_password_and_the_version_that_was_seen() -> None
         publish_in_person(**given, seen=0, password="wrong")
     assert not PromotionPolicy.objects.filter(name="strict").exists()
     publish_in_person(**given, seen=0, password=PASSWORD)
+    signed = TrailEntry.objects.get(event=EVENT).new
+    assert signed["statement"]["meaning"] == "I publish strict v1."
+    assert signed["statement"]["source_sha256"] == signed["source_sha256"]
+    assert signed["signature"] == content_hash(signed["statement"])
     with pytest.raises(Conflict, match="newest version of strict is 1 by now"):
         publish_in_person(**{**given, "source": STRICTER}, seen=0, password=PASSWORD)
     with pytest.raises(Conflict, match="nothing to publish"):

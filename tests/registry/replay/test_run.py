@@ -80,7 +80,7 @@ def test_the_number_of_queries_does_not_grow(
     for number in range(4):
         _applied(people, policy, f"churn_{number}")
     proposed = proposed_policy(read(STRICTER.replace("id: signature", "id: model_card")))
-    with django_assert_num_queries(7):
+    with django_assert_num_queries(6):
         found = replay(proposed)
     assert found.counts["blocked"] == 4
 

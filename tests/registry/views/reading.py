@@ -12,6 +12,12 @@ def text_of(response: Any) -> str:
     return re.sub(r"\s+", " ", html.unescape(response.content.decode()))
 
 
+def words_of(response: Any) -> str:
+    """What stands on the page, without markup, in one line."""
+    text = re.sub(r"<[^>]+>", " ", response.content.decode())
+    return re.sub(r" ([.,:])", r"\1", re.sub(r"\s+", " ", html.unescape(text)))
+
+
 def hidden(response: Any, name: str) -> str:
     """The value of a hidden field as the browser would send it back."""
     tag = re.search(rf'<input[^>]*name="{name}"[^>]*>', response.content.decode())

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -15,6 +13,7 @@ from registry.models import PromotionPolicy, RegisteredModel
 from registry.replay.run import proposed_policy
 from registry.views.policy_words import approvals_in_words, rules_in_words, shadow_in_words
 from tests.factories.registry import ModelFactory
+from tests.registry.views.reading import words_of
 
 pytestmark = pytest.mark.django_db
 Browser = Callable[[User], Client]
@@ -36,12 +35,8 @@ stages:
 """
 
 
-def _text(response: Any) -> str:
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", response.content.decode()))
-
-
 def test_the_default_policy_reads_as_sentences(browser: Browser, approver: User) -> None:
-    text = _text(browser(approver).get("/registry/policies/default/1/"))
+    text = words_of(browser(approver).get("/registry/policies/default/1/"))
     assert "At least 24 h in shadow and 1,000 mirrored requests." in text
     assert "99 % of requests answered within 150 ms." in text
     assert "1 approval by an approver. Whoever requested it or trained the version never" in text
@@ -99,9 +94,9 @@ def test_models_are_governed_by_choice_by_pattern_or_by_default(
 ) -> None:
     ModelFactory(name="other")
     client = browser(approver)
-    chosen = _text(client.get("/registry/policies/light/1/"))
+    chosen = words_of(client.get("/registry/policies/light/1/"))
     assert "churn an administrator chose it for this model" in chosen
-    assert "other no other policy claims this model" in _text(
+    assert "other no other policy claims this model" in words_of(
         client.get("/registry/policies/default/1/")
     )
 
