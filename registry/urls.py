@@ -45,6 +45,7 @@ urlpatterns = [
     path("policies/edit/", policy_editor.editor, name="policy_editor"),
     path("policies/edit/check/", policy_editor.check, name="policy_check"),
     path("policies/edit/replay/", policy_editor.replayed, name="policy_replay"),
+    path("policies/<slug:name>/compare/", policies.compare, name="policy_compare"),
     path("policies/<slug:name>/<int:version>/", policies.policy, name="policy"),
     path("policies/<slug:name>/<int:version>/document/", policies.document, name="policy_document"),
 ]

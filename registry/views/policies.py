@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, cast
 
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from e2i_site.core.decision import Decision
 from e2i_site.core.partials import render_page
+from registry.binding import rule_changes
+from registry.document.diff import line_diff
 from registry.document.write import source_of
 from registry.governing import Governing, governing_policies
 from registry.models import PromotionPolicy, RegisteredModel
@@ -47,14 +49,14 @@ def policy(request: HttpRequest, name: str, version: int) -> HttpResponse:
     found = get_object_or_404(
         PromotionPolicy.objects.select_related("published_by"), name=name, version=version
     )
-    siblings = PromotionPolicy.objects.filter(name=name).values_list("version", flat=True)
-    versions = sorted(siblings, reverse=True)
+    siblings = PromotionPolicy.objects.filter(name=name).defer("stages", "source")
+    versions = list(siblings.order_by("-version"))
     governed = _governing().items()
     context = {
         "policy": found,
         "stages": list(rules_in_words(found)),
         "versions": versions,
-        "newest": max(versions),
+        "newest": versions[0].version,
         "governed": [(model, why) for model, why in governed if why.name == name],
         "editor": reverse("registry:policy_editor") + f"?from={name}&version={version}",
         "document": reverse("registry:policy_document", args=[name, version]),
@@ -71,6 +73,36 @@ def document(request: HttpRequest, name: str, version: int) -> HttpResponse:
     response = HttpResponse(source_of(found), content_type="application/yaml; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{name}-v{version}.yaml"'
     return response
+
+
+@login_required
+@require_safe
+def compare(request: HttpRequest, name: str) -> HttpResponse:
+    """What differs from version ?from= to version ?to=; without them the newest two."""
+    versions = {each.version: each for each in PromotionPolicy.objects.filter(name=name)}
+    if not versions:
+        raise Http404(f"No policy is called {name}.")
+    new = _chosen(request, "to", versions, max(versions))
+    old = _chosen(request, "from", versions, max(new.version - 1, 1))
+    context = {
+        "name": name,
+        "versions": versions.values(),
+        "old": old,
+        "new": new,
+        "lines": line_diff(source_of(old), source_of(new)),
+        "changes": list(rule_changes(old.content, new.content)),
+    }
+    return render_page(request, "registry/policy_compare.html", context)
+
+
+def _chosen(
+    request: HttpRequest, key: str, versions: Mapping[int, PromotionPolicy], default: int
+) -> PromotionPolicy:
+    asked = request.GET.get(key, "")
+    number = int(asked) if asked.isdecimal() else default
+    if number not in versions:
+        raise Http404(f"There is no version {number} of this policy.")
+    return versions[number]
 
 
 def _governing() -> Mapping[str, Governing]:

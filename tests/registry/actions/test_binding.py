@@ -12,12 +12,16 @@ from django.test import Client
 from deployments.actions.finish_rollout import fail_rollout
 from deployments.models import Deployment
 from e2i_site.core.errors import Refused
+from e2i_site.jobs.enqueue import enqueue
+from e2i_site.jobs.runner import run as run_job
 from e2i_site.trail.models import TrailEntry
 from registry.actions.apply_promotion import apply_promotion
+from registry.actions.publish_policy import publish_policy
 from registry.actions.refresh_gates import refresh_gates
 from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
 from registry.choices import PromotionState, Stage
+from registry.document.write import written
 from registry.models import Promotion, PromotionPolicy, RegistryEntry, Review, StageChange
 from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
@@ -35,6 +39,10 @@ def _promotion(approvals: int) -> Promotion:
     """A version in shadow that asks for production."""
     stages = deepcopy(STAGES)
     stages["production"]["approvals"]["count"] = approvals
+    stages["production"]["shadow"] = {
+        "hours": 24, "requests": 1000, "error_rate": 0.01, "p99_ms": 150, "alpha": 0.05,
+        "sequential": True,
+    }  # fmt: skip
     PolicyFactory(name="light", stages=stages)
     entry = EntryFactory(
         model=ModelFactory(name="churn", policy_name="light"),
@@ -158,6 +166,43 @@ def test_evidence_of_a_gate_that_is_no_longer_asked_for_goes() -> None:
         "artifact_digest",
         "signature",
     ]
+
+
+def test_a_published_policy_voids_only_what_it_judges_otherwise() -> None:
+    promotion = _promotion(approvals=2)
+    review = _approve(promotion)
+    promotion.refresh_from_db()
+    before = (promotion.revision, promotion.binding_hash)
+    stages = deepcopy(promotion.policy.stages)
+    _publish({**stages, "staging": {"approvals": {"count": 3, "roles": ["approver"]}}}, "v2")
+    _look_again(promotion, review)
+    assert (promotion.revision, promotion.binding_hash) == before
+    assert (review.void_reason, promotion.policy.version) == ("", 1)
+    assert not TrailEntry.objects.filter(event=VOIDED).exists()
+
+    production = {**stages["production"], "expires_after_days": 9}
+    _publish({**stages, "production": production}, "v3")
+    _look_again(promotion, review)
+    assert (promotion.revision, promotion.policy.version) == (before[0] + 1, 3)
+    assert review.void_reason == (
+        "Policy: light v1 → light v3. Policy line expires_after_days: nothing → 9."
+    )
+    assert TrailEntry.objects.get(event=VOIDED).old["approved_by"] == ["amina"]
+
+
+def _publish(stages: dict[str, Any], reason: str) -> None:
+    publish_policy(
+        source=written({"name": "light", "stages": stages}),
+        reason=reason,
+        actor=UserFactory(roles=["administrator"]),
+    )
+
+
+def _look_again(promotion: Promotion, review: Review) -> None:
+    """The job that keeps evidence fresh comes by."""
+    run_job(enqueue("registry.refresh_promotions").pk)
+    promotion.refresh_from_db()
+    review.refresh_from_db()
 
 
 def _page(promotion: Promotion, user: User) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
+from registry.actions.publish_policy import publish_policy
+from registry.document.diff import line_diff
 from registry.document.read import read
 from registry.models import PromotionPolicy, RegisteredModel
 from registry.replay.run import proposed_policy
@@ -112,3 +115,34 @@ def test_it_is_downloaded_as_it_was_written(browser: Browser, approver: User) ->
 def test_an_unknown_policy_is_404(browser: Browser, approver: User) -> None:
     assert browser(approver).get("/registry/policies/none/1/").status_code == 404
     assert browser(approver).get("/registry/policies/none/1/document/").status_code == 404
+
+
+def test_two_versions_are_compared_by_rule_and_by_line(
+    browser: Browser, approver: User, people: SimpleNamespace
+) -> None:
+    for days in (14, 7):
+        text = EVERYTHING.replace("after_days: 14", f"after_days: {days}")
+        publish_policy(source=text, reason=f"{days} days.", actor=people.administrator)
+    client = browser(approver)
+    page = words_of(client.get("/registry/policies/everything/2/"))
+    assert "everything v2" in page and "7 days." in page and "what changed" in page
+    both = words_of(client.get("/registry/policies/everything/compare/"))
+    assert "stages.staging.expires_after_days 14 7" in both
+    assert "9 − expires_after_days: 14 9 + expires_after_days: 7" in both
+    assert "⋯" in both and "gates:" not in both
+    same = words_of(client.get("/registry/policies/everything/compare/?from=2&to=2"))
+    assert "Both say the same." in same
+    for wrong in ("none/compare/", "everything/compare/?from=9"):
+        assert client.get(f"/registry/policies/{wrong}").status_code == 404
+
+
+@pytest.mark.once
+def test_a_line_diff_keeps_the_numbers_of_both_sides() -> None:
+    before = "\n".join(f"line {n}" for n in range(1, 21))
+    after = before.replace("line 2\n", "").replace("line 19", "line nineteen")
+    found = [(each.kind, each.old, each.new) for each in line_diff(before, after, around=1)]
+    assert found == [
+        ("same", 1, 1), ("removed", 2, None), ("same", 3, 2), ("gap", None, None),
+        ("same", 18, 17), ("removed", 19, None), ("added", None, 18), ("same", 20, 19),
+    ]  # fmt: skip
+    assert line_diff(before, before) == []
