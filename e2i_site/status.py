@@ -37,6 +37,7 @@ class BreakerStatus:
     tone: str
     icon: str
     retry_at: datetime | None = None
+    since: datetime | None = None  # it has not answered
 
     @property
     def blocked(self) -> bool:
@@ -72,15 +73,23 @@ def breaker_status(data: dict[str, Any] | None, synced_at: datetime | None) -> B
             "bad",
             "plug-connected-x",
             retry_at if retry_at > timezone.now() else None,
+            _since(breaker),
         )
     if breaker.state == HALF_OPEN:
-        return BreakerStatus(HALF_OPEN, "being tried", "Trial calls are under way.", "warn", icon)
+        words = "Trial calls are under way."
+        return BreakerStatus(HALF_OPEN, "being tried", words, "warn", icon, since=_since(breaker))
     if breaker.failures:
         words = f"Failed calls in a row: {breaker.failures}."
         return BreakerStatus(CLOSED, "failing", words, "warn", icon)
     if synced_at is None:
         return BreakerStatus(CLOSED, "not read yet", "It was never mirrored.", "quiet", icon)
     return BreakerStatus(CLOSED, "answering", "The circuit breaker is closed.", "good", icon)
+
+
+def _since(breaker: BreakerData) -> datetime | None:
+    """When the present opening began; trials that fail only prolong it."""
+    last = breaker.openings[-1] if breaker.openings else None
+    return datetime.fromtimestamp(last.opened_at, tz=UTC) if last and not last.closed_at else None
 
 
 def site_status() -> SiteStatus:

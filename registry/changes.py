@@ -62,6 +62,7 @@ class RegistryChanges:
         self._save(
             [
                 *noticing.presence(subject, was=not row.deleted_in_mlflow, present=True),
+                *noticing.sight(subject, was=row.hidden_since is not None, hidden=False),
                 *dated.text(
                     EventKind.DESCRIPTION_CHANGED, subject, row.description, found.description
                 ),
@@ -99,6 +100,10 @@ class RegistryChanges:
         """A version of a model that was mirrored before; not one that E2I delivered."""
         if model_seen is not None and JOURNAL_TAG not in found.tags:
             self._created(Subject.version(found.name, found.version), found)
+
+    def note_hidden(self, row: RegisteredModel) -> None:
+        """MLflow shows it to others, but not to our account any more."""
+        self._save(self._noticing().sight(Subject.model(row.name), was=False, hidden=True))
 
     def note_gone(self, row: RegisteredModel | RegistryEntry, *, became: str = "") -> None:
         """MLflow does not have it any more; `became` is the new name of a renamed model."""

@@ -20,6 +20,7 @@ from registry.models import RegisteredModel, RegistryEntry, StageChange
 from training.choices import RunSource
 from training.models import Experiment, TrainingRun
 from training.sync import Counts
+from training.sync.hidden import to_ask
 
 _PROMPT_TAG = "mlflow.prompt.is_prompt"
 _CHAMPION = "champion"
@@ -55,6 +56,7 @@ class RegistryMirror:
         self._known_entries = {(row.model_id, row.model_version): row for row in entries}
         self._aliases: dict[str, dict[str, str]] = {}
         self._left_alone: set[str] = set()
+        self._looked_at: set[str] = set()
         self._gone: set[str] = set()
 
     def mirror_models(self, found: Iterable[types.RegisteredModel]) -> None:
@@ -72,13 +74,7 @@ class RegistryMirror:
             else:
                 self._add_model(each, owners)
                 new[each.created_at] = each.name
-        for name in self._known_models.keys() - self._aliases.keys():
-            row = self._known_models[name]
-            if not row.deleted_in_mlflow and get_connector().hides("model", name):
-                self._left_alone.add(name)  # It is there; what we knew of it stays.
-                continue
-            became = new.get(row.created_in_mlflow, "") if row.created_in_mlflow else ""
-            self._mark_model_gone(row, became)
+        self._note_missing(new)
         if self._only is not None:  # a read of everything that was asked earlier may still come
             known = RegisteredModel.objects.filter(name__in=self._aliases)
             earlier = Q(synced_at=None) | Q(synced_at__lt=self._asked_at)
@@ -101,8 +97,22 @@ class RegistryMirror:
             else:
                 self._update_entry(row, each)
         for key in self._known_entries.keys() - listed:
-            if key[0] not in self._left_alone:
-                self._mark_entry_gone(self._known_entries[key])
+            row = self._known_entries[key]
+            if not row.deleted_in_mlflow and not self._may_be_hidden(key[0]):
+                self._mark_entry_gone(row)
+
+    def _note_missing(self, new: dict[datetime | None, str]) -> None:
+        """Tell models that were deleted or renamed from those that are only hidden from us."""
+        missing = self._known_models.keys() - self._aliases.keys()
+        self._gone = {name for name in missing if self._known_models[name].deleted_in_mlflow}
+        for name in to_ask(missing - self._gone, self._known_models):
+            row = self._known_models[name]
+            became = new.get(row.created_in_mlflow, "") if row.created_in_mlflow else ""
+            if not became and get_connector().hides("model", name):
+                self._mark_model_hidden(row)
+            else:
+                self._mark_model_gone(row, became)
+        self._left_alone |= missing - self._gone
 
     def _add_model(self, each: types.RegisteredModel, owners: dict[str, int]) -> None:
         defaults = {
@@ -140,6 +150,22 @@ class RegistryMirror:
                 return
             self._changes.note_version(row, each, self._seen_before(each.name))
             _save_changes(row, values, self._versions, synced_at=self._asked_at)
+
+    def _may_be_hidden(self, name: str) -> bool:
+        """True for versions of a model that was hidden, or was so after the models were read."""
+        if name not in self._left_alone and name in self._aliases:
+            if name not in self._looked_at and get_connector().hides("model", name):
+                self._left_alone.add(name)
+            self._looked_at.add(name)
+        return name in self._left_alone
+
+    @transaction.atomic
+    def _mark_model_hidden(self, row: RegisteredModel) -> None:
+        """It is there, but not for us; what we knew of it stays."""
+        shown = RegisteredModel.objects.filter(pk=row.pk, hidden_since=None)
+        if shown.update(hidden_since=timezone.now()):
+            self._changes.note_hidden(row)
+            self._models.updated += 1
 
     @transaction.atomic
     def _mark_model_gone(self, row: RegisteredModel, became: str) -> None:
@@ -290,6 +316,7 @@ def _values_of_model(each: types.RegisteredModel) -> dict[str, Any]:
         "aliases": each.aliases,
         "tags": each.tags,
         "deleted_in_mlflow": False,
+        "hidden_since": None,
         "created_in_mlflow": each.created_at,
         "updated_in_mlflow": each.updated_at,
     }
@@ -312,6 +339,7 @@ def _save_changes(row: models.Model, values: dict[str, Any], counts: Counts, **a
 def _mark_deleted(row: RegisteredModel | RegistryEntry, counts: Counts) -> bool:
     """True when it was not marked before."""
     present = type(row)._default_manager.filter(pk=row.pk, deleted_in_mlflow=False)
-    marked = bool(present.update(deleted_in_mlflow=True))
+    also = {"hidden_since": None} if isinstance(row, RegisteredModel) else {}
+    marked = bool(present.update(deleted_in_mlflow=True, **also))
     counts.deleted += marked
     return marked

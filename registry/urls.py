@@ -7,6 +7,7 @@ from django.urls import path
 from registry.views import (
     deprecate,
     emergency,
+    mirror,
     model_list,
     models,
     policies,
@@ -20,6 +21,7 @@ from registry.views import (
 app_name = "registry"
 urlpatterns = [
     path("", model_list.models, name="home"),
+    path("mirror/", mirror.mirror, name="mirror"),
     path("models/export/", model_list.export, name="models_export"),
     # The more specific ones first: a model's name may hold a slash.
     path(

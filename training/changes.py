@@ -30,7 +30,10 @@ def note_experiment(
     subject = Subject.experiment(row.mlflow_id, row.name)
     noticing = Noticing(happened_at=changed_at)
     deleted = values.get("deleted", row.deleted)
+    was, hidden = row.hidden_since, values.get("hidden_since", row.hidden_since)
     events = [
+        # When somebody changed what we may see, MLflow does not tell.
+        *Noticing().sight(subject, was=was is not None, hidden=hidden is not None),
         *noticing.text(EventKind.RENAMED, subject, row.name, values.get("name", row.name)),
         *noticing.presence(subject, was=not row.deleted, present=not deleted),
     ]

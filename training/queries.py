@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
 
-from django.db.models import Count, F, IntegerField, Max, OuterRef, QuerySet, Subquery, Value
+from django.db.models import Count, F, IntegerField, Max, Min, OuterRef, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce
 
 from training import metrics
@@ -182,6 +184,12 @@ def judge_criteria(experiment: Experiment, run: TrainingRun | None) -> tuple[Cri
         )
         for name, rule in experiment.success_criteria.items()
     )
+
+
+def hidden_since(experiment: Experiment) -> datetime | None:
+    """Since when MLflow has refused to show us any of the experiment's runs."""
+    found = experiment.mlflow_experiments.aggregate(since=Min("hidden_since"))["since"]
+    return cast("datetime | None", found)
 
 
 def run_for_page(pk: int) -> QuerySet[TrainingRun]:

@@ -98,3 +98,9 @@ class Noticing:
         if was != present:
             kind = EventKind.RESTORED if present else EventKind.DELETED
             yield self.event(kind, subject, after=None)
+
+    def sight(self, subject: Subject, *, was: bool, hidden: bool) -> Iterator[MlflowEvent]:
+        """An event if MLflow began or ceased to hide the thing from E2I's account."""
+        if was != hidden:
+            kind = EventKind.HIDDEN if hidden else EventKind.SHOWN
+            yield self.event(kind, subject, after=None)

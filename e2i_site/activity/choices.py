@@ -29,6 +29,8 @@ class EventKind(TextChoices):
     CREATED = "created", "Created"
     DELETED = "deleted", "Deleted"
     RESTORED = "restored", "Restored"
+    HIDDEN = "hidden", "Hidden from E2I"
+    SHOWN = "shown", "Visible again"
     RENAMED = "renamed", "Renamed"
     DESCRIPTION_CHANGED = "description_changed", "Description changed"
 

@@ -27,6 +27,7 @@ _LOOKS: dict[str, Look] = {
     "production": Look("good", "rocket"),
     "archived": Look("quiet", "archive"),
     "deprecated": Look("warn", "ban"),
+    "hidden": Look("warn", "eye-off"),
     # outcomes
     "pass": Look("good", "check", "Passed"),
     "passed": Look("good", "check"),

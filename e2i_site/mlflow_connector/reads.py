@@ -22,6 +22,7 @@ RUNS_PER_PAGE = 1000
 _LOOKS = {
     "experiment": ("experiments/get", "experiment_id"),
     "run": ("runs/get", "run_id"),
+    "logged_model": ("logged-models/{}", ""),
     "model": ("registered-models/get", "name"),
 }
 
@@ -49,12 +50,12 @@ class Reads:
         """True when a thing is there, but not for us.
 
         Args:
-            kind: experiment, run or model.
+            kind: experiment, run, logged_model or model.
             key: its id, or the model's name.
         """
         path, name = _LOOKS[kind]
         try:
-            self.transport.get(path, **{name: key})
+            self.transport.get(path.format(key), **({name: key} if name else {}))
         except NotFound:
             return False
         except Rejected as error:

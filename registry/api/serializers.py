@@ -35,6 +35,7 @@ class ModelSerializer(serializers.ModelSerializer[RegisteredModel]):
             "aliases",
             "tags",
             "deleted_in_mlflow",
+            "hidden_since",
             "created_at",
             "synced_at",
         )

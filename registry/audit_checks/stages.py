@@ -15,6 +15,7 @@ from e2i_site.audit.choices import Priority
 from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.jobs.models import Job
 from e2i_site.mlflow_connector.errors import NotFound
+from registry.audit_checks.versions import HIDDEN
 from registry.choices import ALIASED_STAGES, Stage
 from registry.models import RegisteredModel, RegistryEntry, StageChange
 from registry.wanted import STAGE_TAG
@@ -99,6 +100,9 @@ def stages_agree(context: CheckContext) -> Iterator[SubjectOutcome]:
     for model in RegisteredModel.objects.filter(deleted_in_mlflow=False):
         decided = decisions[model.name]
         in_mlflow = context.mlflow.models.get(model.name)
+        if in_mlflow is None and model.hidden_since:
+            yield context.inconclusive(model, HIDDEN)
+            continue
         aliases = in_mlflow.aliases if in_mlflow else {}
         if not decided.moved and not set(aliases) & set(ALIASED_STAGES):
             continue

@@ -21,6 +21,7 @@ from training.choices import RunSource
 
 # The mirror follows MLflow within this time.
 SYNC_DELAY = timedelta(minutes=15)
+HIDDEN = "MLflow hides the model from E2I's account, so nothing about it can be checked."
 _UNUSED = (Stage.ARCHIVED, Stage.DEPRECATED)
 
 
@@ -40,7 +41,9 @@ def _entries() -> QuerySet[RegistryEntry]:
 )
 def entries_agree(context: CheckContext) -> Iterator[SubjectOutcome]:
     """Every entry is in MLflow and the other way round; staged versions are hashed anew."""
-    entries = list(RegistryEntry.objects.all())  # before MLflow, which has them first
+    entries = list(
+        RegistryEntry.objects.select_related("model")
+    )  # before MLflow, which has them first
     in_mlflow = context.mlflow.versions
     known = set()
     for entry in entries:
@@ -50,6 +53,8 @@ def entries_agree(context: CheckContext) -> Iterator[SubjectOutcome]:
         if entry.deleted_in_mlflow:
             if entry.stage in ALIASED_STAGES:
                 yield context.failed(entry, _gone(entry), priority=_urgency(entry))
+        elif version is None and entry.model.hidden_since:
+            yield context.inconclusive(entry, HIDDEN)
         elif version is None:
             yield context.failed(entry, _gone(entry), priority=_urgency(entry))
         elif version.source != entry.mlflow_model_uri:

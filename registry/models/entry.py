@@ -33,6 +33,11 @@ class RegisteredModel(models.Model):
     )
     tags = models.JSONField(default=dict, help_text="As MLflow has them.")
     deleted_in_mlflow = models.BooleanField(default=False)
+    hidden_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Since when MLflow has refused to show it to E2I's account.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     created_in_mlflow = models.DateTimeField(
         null=True, blank=True, help_text="Stays the same when a model is renamed."

@@ -58,6 +58,7 @@ MODELS = Subject(
         "created": "created",
         "creation_timestamp": "created",
         "deleted": "deleted",
+        "hidden": "hidden",
     },
     "stage:production",
     "stage in (shadow, production)",
@@ -213,4 +214,5 @@ _ATTRIBUTES: dict[str, Callable[[Term], Q]] = {
     "updated": moment("updated_in_mlflow"),
     "created": moment("created_in_mlflow"),
     "deleted": lambda term: flag(term, Q(deleted_in_mlflow=True)),
+    "hidden": lambda term: flag(term, Q(hidden_since__isnull=False)),
 }

@@ -82,7 +82,7 @@ def _run(session: Session) -> str:
     version = connector.server_info().version
     session.alive("Experiments")
     known = set(MlflowExperiment.objects.values_list("mlflow_id", flat=True))
-    was_deleted = _deleted_experiments()
+    were_away = _away()
     experiments = list(connector.iter_experiments())
     mirror_experiments(experiments, known, report.experiments)
     if report.mode == FULL:
@@ -93,7 +93,7 @@ def _run(session: Session) -> str:
             cursor.sweep = Sweep(total=report.runs.seen)
         cursor.full = None
         return version
-    tick = Tick(session, _deleted_experiments() ^ was_deleted)
+    tick = Tick(session, {mlflow_id for mlflow_id, *_ in _away() ^ were_away})
     complete = tick.run()
     _registry(session)
     tick.sweep()
@@ -102,8 +102,10 @@ def _run(session: Session) -> str:
     return version
 
 
-def _deleted_experiments() -> set[str]:
-    return set(MlflowExperiment.objects.filter(deleted=True).values_list("mlflow_id", flat=True))
+def _away() -> set[tuple[Any, ...]]:
+    """Experiments that are deleted or hidden, each with which of the two."""
+    rows = MlflowExperiment.objects.exclude(deleted=False, hidden_since=None)
+    return set(rows.values_list("mlflow_id", "deleted", "hidden_since"))
 
 
 def _registry(session: Session) -> None:

@@ -81,7 +81,8 @@ class Full:
                 self._failed.update(ids)
                 self._session.problem(f"Runs of experiment {', '.join(ids)}", outcome.error)
                 continue
-            store(outcome, self._mirror, self._session.connector, new=self._new)
+            hidden = store(outcome, self._mirror, self._session.connector, new=self._new)
+            self._session.hidden(hidden)
             if outcome.is_last:
                 with self._session.part(f"Logged models of experiment {', '.join(ids)}"):
                     self._models.mirror_whole(ids, source.logged_models(ids))

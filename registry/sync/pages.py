@@ -11,25 +11,34 @@ from e2i_site.mlflow_connector import MLflowConnector
 from e2i_site.mlflow_connector.sources import Page, record_of
 from training.models import TrainingRun
 from training.sync import RunMirror
+from training.sync.hidden import gone
 
 IDS_A_SEARCH = 200
 EXPERIMENTS_A_SEARCH = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def store(page: Page, mirror: RunMirror, connector: MLflowConnector, *, new: bool = False) -> None:
+def store(
+    page: Page, mirror: RunMirror, connector: MLflowConnector, *, new: bool = False
+) -> set[str]:
     """Mirror a page; rows in its range whose run is not in MLflow any more are marked.
 
     Args:
         new: nothing was mirrored before, so that nothing can be missing.
+
+    Returns:
+        Experiments whose runs MLflow hides from our account; their rows stay as they are.
     """
     mirror.mirror(page.records)
     if new or not (missing := _missing(page)):
-        return
+        return set()
     # Rows of ours can have another start than MLflow, and runs come while pages are read.
     ids = list(page.slice.experiment_ids)
     there = fetch(connector, ids, sorted(missing), mirror)
-    mirror.mark_gone(missing - there)
+    rows = TrainingRun.objects.filter(mlflow_run_id__in=list(missing - there))
+    lost, hidden = gone("run", rows.values_list("mlflow_run_id", "mlflow_experiment_id"))
+    mirror.mark_gone(lost)
+    return hidden
 
 
 def fetch(

@@ -94,6 +94,12 @@ class Session:
         """Something could not be read; the next sync tries again."""
         self.report.problems.append(mask_text(f"{what}: {error}")[:500])
 
+    def hidden(self, experiment_ids: set[str]) -> None:
+        """Runs were not shown to us; those that were mirrored stay as they were."""
+        for each in sorted(experiment_ids):
+            reason = "MLflow hides them from E2I's account. What was mirrored of them stays."
+            self.report.problems.append(f"Runs of experiment {each}: {reason}")
+
     def _seconds_to_go(self, done: int, total: int) -> int | None:
         """By the pace of this phase so far; None where that is not known."""
         moved = done - self._done_before

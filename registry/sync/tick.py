@@ -40,7 +40,7 @@ class Tick:
     """One short sync of the runs.
 
     Args:
-        changed: experiments that were deleted or restored since the last sync.
+        changed: experiments that were deleted, restored, hidden or shown since the last sync.
     """
 
     def __init__(self, session: Session, changed: set[str]) -> None:
@@ -50,9 +50,11 @@ class Tick:
         self._changed = changed
         self._mirror = RunMirror(session.report.runs, once=True)
         self._models = LoggedModelMirror(session.report.logged_models)
-        rows = MlflowExperiment.objects.order_by("pk").values_list("mlflow_id", "deleted")
-        self._ids = [mlflow_id for mlflow_id, _ in rows]
-        self._active = [mlflow_id for mlflow_id, deleted in rows if not deleted]
+        rows = MlflowExperiment.objects.order_by("pk")
+        self._every = list(rows.values_list("mlflow_id", flat=True))
+        shown = rows.filter(hidden_since=None)
+        self._ids = list(shown.values_list("mlflow_id", flat=True))
+        self._active = list(shown.filter(deleted=False).values_list("mlflow_id", flat=True))
 
     def run(self) -> bool:
         """Mirror what can have changed; True when all that is new could be read."""
@@ -77,7 +79,7 @@ class Tick:
     def sweep(self) -> None:
         """Read again what changed as a whole or could not be read, and some of the rest."""
         begun, seen = time.monotonic(), self._session.report.runs.seen
-        again = sorted(self._changed | (set(self._cursor.retry) & set(self._ids)))
+        again = sorted((self._changed | set(self._cursor.retry)) & set(self._ids))
         self._cursor.retry = []
         for each in again:
             self._read(Slice((each,)))
@@ -94,7 +96,7 @@ class Tick:
         lately = Q(started_at=None) | Q(started_at__gte=timezone.now() - UNFINISHED_FOR)
         waiting = set(
             present()
-            .filter(lately, status__in=UNFINISHED_RUN)
+            .filter(lately, status__in=UNFINISHED_RUN, mlflow_experiment__hidden_since=None)
             .values_list("mlflow_run_id", flat=True)
         )
         ours = present().filter(source=RunSource.E2I, mirror_hash="")
@@ -110,7 +112,10 @@ class Tick:
         begun = time.time()
         found = search(self._connector, self._active, "", self._mirror, view="DELETED_ONLY")
         rows = TrainingRun.objects.filter(
-            deleted_in_mlflow=True, mlflow_run_id__isnull=False, mlflow_experiment__deleted=False
+            deleted_in_mlflow=True,
+            mlflow_run_id__isnull=False,
+            mlflow_experiment__deleted=False,
+            mlflow_experiment__hidden_since=None,
         ).exclude(mirror_hash="")
         restored = {str(each) for each in rows.values_list("mlflow_run_id", flat=True)} - found
         fetch(self._connector, self._active, sorted(restored), self._mirror)
@@ -125,14 +130,15 @@ class Tick:
         )
         share = (time.time() - sweep.began) / max(length, 1e-9)
         while share >= 1 or sweep.read < int(share * sweep.total):
-            ids = self._ids[sweep.group * SWEEP_GROUP : (sweep.group + 1) * SWEEP_GROUP]
-            if not ids:
+            group = self._every[sweep.group * SWEEP_GROUP : (sweep.group + 1) * SWEEP_GROUP]
+            if not group:
                 if share >= 1:
                     self._end_round(sweep)
                 return
             if time.monotonic() - begun > SWEEP_SECONDS:
                 return
-            since = self._read(Slice(tuple(ids), sweep.since, SWEEP_RUNS))
+            ids = tuple(sorted(set(group) & set(self._ids)))
+            since = self._read(Slice(ids, sweep.since, SWEEP_RUNS)) if ids else None
             sweep.group += since is None
             sweep.since = since
 
@@ -153,7 +159,7 @@ class Tick:
                 self._session.problem(f"Runs of experiment {', '.join(ids)}", outcome.error)
                 since = None
                 continue
-            store(outcome, self._mirror, self._connector)
+            self._session.hidden(store(outcome, self._mirror, self._connector))
             read += len(outcome.records)
             since = outcome.high
             if outcome.is_last:

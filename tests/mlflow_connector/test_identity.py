@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.core.cache import cache
+from django.test import Client
 
 from e2i_site.activity.actions.register_webhook import look_after_webhook
 from e2i_site.activity.models import MlflowEvent
@@ -28,15 +30,13 @@ from e2i_site.mlflow_connector import MLflowConnector, Rejected, Unreachable, ge
 from e2i_site.mlflow_connector.transport import RetryPolicy
 from e2i_site.mlflow_connector.types import Identity
 from e2i_site.status import site_status
-from registry.mirror import RegistryMirror, mirror_model
 from registry.models import RegisteredModel, RegistryEntry, SyncState
-from tests.mlflow_process import start_server, stop_group
-from training.sync import Counts
+from registry.sync import sync
+from tests.mlflow_accounts import ADMIN, READER, accounts_server, permit
+from training.models import MlflowExperiment, TrainingRun
 
 # About MLflow, whatever database is ours.
 pytestmark = pytest.mark.once
-ADMIN = ("admin", "password of the admin")
-READER = ("reader", "password of the reader")
 
 
 def connect(url: str, folder: Path) -> MLflowConnector:
@@ -49,31 +49,8 @@ def connect(url: str, folder: Path) -> MLflowConnector:
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """`mlflow server --app-name basic-auth` that gives nobody anything by default."""
-    folder = tmp_path_factory.mktemp("basic-auth")
-    settings = folder / "auth.ini"
-    settings.write_text(
-        "[mlflow]\ndefault_permission = NO_PERMISSIONS\n"
-        f"database_uri = sqlite:///{folder}/auth.sqlite3\n"
-        f"admin_username = {ADMIN[0]}\nadmin_password = {ADMIN[1]}\n"
-        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
-    )
-    process, url = start_server(
-        folder,
-        options=("--app-name", "basic-auth"),
-        MLFLOW_AUTH_CONFIG_PATH=str(settings),
-        MLFLOW_FLASK_SERVER_SECRET_KEY=uuid.uuid4().hex,
-        MLFLOW_WEBHOOK_ALLOWED_SCHEMES="https",
-        MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS="false",
-    )
-    made = httpx.post(
-        f"{url}/api/2.0/mlflow/users/create",
-        json={"username": READER[0], "password": READER[1]},
-        auth=ADMIN,
-        timeout=30,
-    )
-    assert made.status_code == 200, made.text
-    yield url
-    stop_group(process.pid)
+    with accounts_server(tmp_path_factory.mktemp("basic-auth")) as url:
+        yield url
 
 
 @pytest.fixture
@@ -138,23 +115,96 @@ def test_what_a_server_hides_is_told(
     assert site_status().narrow_account == "reader"
 
 
-@pytest.mark.django_db
-def test_a_model_that_is_hidden_is_not_taken_for_deleted(
-    as_user: Any, guarded: str, settings: Any, tmp_path: Path
-) -> None:
+class Watched:
+    """An experiment with a run, and a model with a version, that the reader may see, or not."""
+
+    def __init__(self, url: str, admin: MLflowConnector) -> None:
+        self.url, self.admin = url, admin
+        self.name, self.run_id = _hidden_version(admin)
+        found = admin.find_experiment(self.name)
+        assert found is not None
+        self.experiment_id = found.experiment_id
+        self.permit(read=True)
+
+    def permit(self, *, read: bool) -> None:
+        permit(self.url, "experiment", self.experiment_id, read=read)
+        permit(self.url, "registered_model", self.name, read=read)
+
+    def rows(self) -> tuple[bool, ...]:
+        """What of it the mirror takes for deleted."""
+        run = TrainingRun.objects.get(mlflow_run_id=self.run_id)
+        model = RegisteredModel.objects.get(name=self.name)
+        version = RegistryEntry.objects.get(model=self.name)
+        return (
+            run.deleted_in_mlflow,
+            MlflowExperiment.objects.get(mlflow_id=self.experiment_id).deleted,
+            model.deleted_in_mlflow,
+            version.deleted_in_mlflow,
+        )
+
+
+@pytest.fixture
+def watched(
+    as_user: Any, guarded: str, settings: Any, tmp_path: Path, db: None
+) -> Iterator[Watched]:
+    """Mirrored once, by an account that may read it."""
     settings.MLFLOW_TRACKING_URI = guarded
     settings.MLFLOW_JOURNAL_DIR = tmp_path / "journal"
-    name, _ = _hidden_version(as_user(ADMIN))
-    get_connector().close()
-    mirror_model(name)
+    made = Watched(guarded, as_user(ADMIN))
     as_user(READER)
     get_connector().close()
-    mirror = RegistryMirror(Counts(), Counts(), only=name)
-    mirror.mirror_models(get_connector().iter_registered_models())
-    mirror.mirror_versions(get_connector().iter_model_versions())
-    assert not RegisteredModel.objects.get(name=name).deleted_in_mlflow
-    assert not RegistryEntry.objects.get(model=name).deleted_in_mlflow
-    assert not MlflowEvent.objects.exists()
+    sync()
+    assert made.rows() == (False, False, False, False)
+    yield made
+    get_connector().close()
+
+
+def _events() -> list[tuple[str, str]]:
+    return sorted(MlflowEvent.objects.values_list("subject_kind", "kind"))
+
+
+def test_what_is_hidden_stays_and_says_so(
+    watched: Watched, people: SimpleNamespace, client: Client
+) -> None:
+    watched.permit(read=False)
+    for full in (False, True, False):
+        assert sync(full=full).problems == []
+    assert watched.rows() == (False, False, False, False)
+    experiment = MlflowExperiment.objects.get(mlflow_id=watched.experiment_id)
+    assert experiment.hidden_since
+    assert RegisteredModel.objects.get(name=watched.name).hidden_since
+    assert _events() == [("experiment", "hidden"), ("model", "hidden")]
+    client.force_login(people.viewer)
+    run = TrainingRun.objects.get(mlflow_run_id=watched.run_id)
+    for row in (run, RegisteredModel.objects.get(name=watched.name), RegistryEntry.objects.get()):
+        page = client.get(row.get_absolute_url()).content.decode()
+        assert "MLflow hides this from E2I's account." in page.replace("&#x27;", "'")
+    found = client.get("/registry/mirror/").content.decode()
+    assert found.count(watched.name) >= 2
+
+    watched.admin.transport.write("DELETE", "model-versions/delete", name=watched.name, version="1")
+    watched.permit(read=True)
+    sync()
+    assert watched.rows() == (False, False, False, True)
+    assert not MlflowExperiment.objects.exclude(hidden_since=None).exists()
+    assert not RegisteredModel.objects.exclude(hidden_since=None).exists()
+    assert set(_events()) == {
+        ("experiment", "hidden"), ("experiment", "shown"), ("model", "hidden"),
+        ("model", "shown"), ("version", "deleted"),
+    }  # fmt: skip
+
+
+def test_what_is_hidden_while_a_sync_reads_is_not_taken_for_deleted(watched: Watched) -> None:
+    def hide(phase: str, done: int, total: int) -> None:
+        if phase == "Runs":
+            watched.permit(read=False)
+
+    report = sync(full=True, progress=hide)
+    assert watched.rows() == (False, False, False, False)
+    assert [each.split(":")[0] for each in report.problems] == [
+        f"Runs of experiment {watched.experiment_id}"
+    ]
+    assert "hides" in SyncState.objects.get().error
 
 
 def _usable() -> SubjectResult:

@@ -105,6 +105,11 @@ class MlflowExperiment(models.Model):
     name = models.CharField(max_length=500)
     artifact_location = models.TextField(blank=True)
     deleted = models.BooleanField(default=False)
+    hidden_since = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Since when MLflow has refused to show it to E2I's account.",
+    )
     tags = models.JSONField(default=dict)
     experiment = models.ForeignKey(
         Experiment,

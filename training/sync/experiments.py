@@ -7,18 +7,23 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
-from e2i_site.mlflow_connector import naming, types
+from e2i_site.mlflow_connector import get_connector, naming, types
 from training.changes import note_experiment
 from training.models import Experiment, MlflowExperiment
 from training.sync.counts import Counts
+from training.sync.hidden import to_ask
 
 
 def mirror_experiments(found: Iterable[types.Experiment], known: set[str], counts: Counts) -> None:
     """Mirror all experiments.
 
     `known` are the ids of rows that were there before MLflow was asked: those that MLflow does
-    not list any more are marked as deleted.
+    not list any more are marked as deleted, or as hidden where it only refuses to show them.
+
+    Raises:
+        Unreachable: MLflow does not say which of the two it is.
     """
     rows = {row.mlflow_id: row for row in MlflowExperiment.objects.all()}
     owners = dict(Experiment.objects.values_list("experiment_id", "pk"))
@@ -33,8 +38,14 @@ def mirror_experiments(found: Iterable[types.Experiment], known: set[str], count
             counts.created += 1
         else:
             _save_changes(row, values, counts, changed_at=each.updated_at)
-    for gone in known - listed:
-        _save_changes(rows[gone], {"deleted": True}, counts, quiet=True)
+    for gone in to_ask({each for each in known - listed if not rows[each].deleted}, rows):
+        hidden = get_connector().hides("experiment", gone)
+        values = _hidden(rows[gone]) if hidden else {"deleted": True, "hidden_since": None}
+        _save_changes(rows[gone], values, counts, quiet=True)
+
+
+def _hidden(row: MlflowExperiment) -> dict[str, Any]:
+    return {"hidden_since": row.hidden_since or timezone.now()}
 
 
 def _experiment_values(each: types.Experiment, owners: dict[str, int]) -> dict[str, Any]:
@@ -44,6 +55,7 @@ def _experiment_values(each: types.Experiment, owners: dict[str, int]) -> dict[s
         "name": each.name[:500],
         "artifact_location": each.artifact_location,
         "deleted": each.lifecycle_stage == "deleted",
+        "hidden_since": None,
         "tags": each.tags,
         "experiment_id": owner,
         "agent_type": parts.agent_type if parts and owner else "",

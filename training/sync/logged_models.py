@@ -13,6 +13,7 @@ from django.db import transaction
 from e2i_site.mlflow_connector import types
 from training.models import LoggedModel, MlflowExperiment
 from training.sync.counts import Counts
+from training.sync.hidden import gone
 from training.sync.insert import insert
 
 CHUNK = 500
@@ -36,15 +37,17 @@ class LoggedModelMirror:
         present = LoggedModel.objects.filter(
             mlflow_experiment__mlflow_id__in=experiment_ids, deleted_in_mlflow=False
         )
-        gone = set(present.values_list("model_id", flat=True))
+        missing = set(present.values_list("model_id", flat=True))
 
         def listed() -> Iterable[types.LoggedModel]:
             for each in found:
-                gone.discard(each.model_id)
+                missing.discard(each.model_id)
                 yield each
 
         self.mirror(listed())
-        rows = LoggedModel.objects.filter(model_id__in=list(gone), deleted_in_mlflow=False)
+        owners = present.filter(model_id__in=list(missing))
+        lost, _ = gone("logged_model", owners.values_list("model_id", "mlflow_experiment_id"))
+        rows = LoggedModel.objects.filter(model_id__in=lost, deleted_in_mlflow=False)
         self.counts.deleted += rows.update(deleted_in_mlflow=True, mirror_hash="")
 
     @transaction.atomic

@@ -64,6 +64,7 @@ def experiment(request: HttpRequest, slug: str) -> HttpResponse:
         "more_runs": len(runs) > RUNS_SHOWN,
         "unfinished": [run for run in runs if run.status in UNFINISHED_RUN],
         "selections": list(found.selections.select_related("created_by")[:SELECTIONS_SHOWN]),
+        "hidden_since": queries.hidden_since(found),
         "versions": list(
             found.entries.select_related("model")
             .defer("signature", "hyperparameters", "selection_rationale", "tags")

@@ -1,0 +1,56 @@
+"""A real MLflow with accounts: its own basic auth, which gives nobody anything by default."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.mlflow_process import start_server, stop_group
+
+ADMIN = ("admin", "password of the admin")
+READER = ("reader", "password of the reader")
+
+
+@contextmanager
+def accounts_server(folder: Path) -> Iterator[str]:
+    """Its URL; `ADMIN` may do everything, `READER` what it was granted."""
+    settings = folder / "auth.ini"
+    settings.write_text(
+        "[mlflow]\ndefault_permission = NO_PERMISSIONS\n"
+        f"database_uri = sqlite:///{folder}/auth.sqlite3\n"
+        f"admin_username = {ADMIN[0]}\nadmin_password = {ADMIN[1]}\n"
+        "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+    )
+    process, url = start_server(
+        folder,
+        options=("--app-name", "basic-auth"),
+        MLFLOW_AUTH_CONFIG_PATH=str(settings),
+        MLFLOW_FLASK_SERVER_SECRET_KEY=uuid.uuid4().hex,
+        MLFLOW_WEBHOOK_ALLOWED_SCHEMES="https",
+        MLFLOW_WEBHOOK_ALLOW_PRIVATE_IPS="false",
+    )
+    try:
+        as_admin(url, "POST", "users/create", username=READER[0], password=READER[1])
+        yield url
+    finally:
+        stop_group(process.pid)
+
+
+def permit(url: str, kind: str, key: str, *, read: bool) -> None:
+    """Let `READER` read an experiment or a registered model, or not any more."""
+    named = {"username": READER[0], "resource_type": kind, "resource_id": key}
+    act, more = ("grant", {"permission": "READ"}) if read else ("revoke", {})
+    as_admin(url, "POST", f"users/permissions/{act}", version=3, **named, **more)
+
+
+def as_admin(url: str, method: str, path: str, *, version: int = 2, **body: Any) -> dict[str, Any]:
+    """A call of MLflow's REST API by its administrator."""
+    address = f"{url}/api/{version}.0/mlflow/{path}"
+    answer = httpx.request(method, address, json=body, auth=ADMIN, timeout=30)
+    answer.raise_for_status()
+    return dict(answer.json())
