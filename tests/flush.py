@@ -2,7 +2,8 @@
 
 Django's flush cannot: the database refuses to delete trail entries. And it would lose the rows
 that migrations made (roles, default policy, schedule). So triggers rest while tables are emptied,
-and the rows that were there after migrating are put back.
+and the rows that were there after migrating are put back. Only tables that a test has touched are
+gone through; truncating them would write new files for each.
 """
 
 from __future__ import annotations
@@ -19,45 +20,61 @@ _pristine: dict[str, list[tuple[Any, ...]]] = {}
 
 
 def remember_pristine() -> None:
-    """Note every row that the migrations made. Called once, right after them."""
+    """Note every table, and every row that the migrations made. Called once, right after them."""
     _pristine.clear()
     with connection.cursor() as cursor:
-        for table in _tables():
-            cursor.execute(f"SELECT * FROM {_quoted(table)}")
-            if rows := cursor.fetchall():
-                _pristine[table] = rows
+        for table in connection.introspection.table_names(cursor):
+            if table not in _KEPT:
+                _pristine[table] = _rows(cursor, table)
 
 
 def restore_pristine() -> None:
     """Make the database what it was right after the migrations."""
     with transaction.atomic(), connection.cursor() as cursor:
-        with _triggers_resting(cursor):
-            if connection.vendor == "postgresql":
-                cursor.execute(f"TRUNCATE {', '.join(map(_quoted, _tables()))}")
-            else:
-                cursor.execute("PRAGMA defer_foreign_keys = ON")
-                for table in _tables():
-                    cursor.execute(f"DELETE FROM {_quoted(table)}")
-        for table, rows in _pristine.items():
-            values = ", ".join(["%s"] * len(rows[0]))
-            cursor.executemany(f"INSERT INTO {_quoted(table)} VALUES ({values})", rows)
+        touched = _touched(cursor)
+        # Foreign keys are checked at the end of the transaction, so any order will do.
+        if connection.vendor == "sqlite":
+            cursor.execute("PRAGMA defer_foreign_keys = ON")
+        with _triggers_resting(cursor, touched):
+            for table in touched:
+                cursor.execute(f"DELETE FROM {_quoted(table)}")
+            for table in touched:
+                _insert(cursor, table, _pristine[table])
+
+
+def _touched(cursor: CursorWrapper) -> list[str]:
+    """The tables that do not hold what they held after migrating."""
+    held_none = [table for table, rows in _pristine.items() if not rows]
+    cursor.execute(
+        " UNION ALL ".join(
+            f"SELECT '{table}' WHERE EXISTS (SELECT 1 FROM {_quoted(table)})" for table in held_none
+        )
+    )
+    filled = [row[0] for row in cursor.fetchall()]
+    changed = [t for t, rows in _pristine.items() if rows and _rows(cursor, t) != rows]
+    return filled + changed
 
 
 @contextmanager
-def _triggers_resting(cursor: CursorWrapper) -> Iterator[None]:
+def _triggers_resting(cursor: CursorWrapper, tables: list[str]) -> Iterator[None]:
+    """Let rows of these tables be deleted, whatever protects them."""
     if connection.vendor == "postgresql":
         cursor.execute(
-            "SELECT DISTINCT tgrelid::regclass::text FROM pg_trigger WHERE NOT tgisinternal"
+            "SELECT DISTINCT relname FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid "
+            "WHERE NOT tgisinternal AND relname = ANY(%s)",
+            [tables],
         )
-        tables = [row[0] for row in cursor.fetchall()]
-        for table in tables:
+        protected = [_quoted(row[0]) for row in cursor.fetchall()]
+        for table in protected:
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
         yield
-        for table in tables:
+        # A table with a check still to come cannot be altered.
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for table in protected:
             cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")
         return
-    cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-    triggers = cursor.fetchall()
+    cursor.execute("SELECT tbl_name, name, sql FROM sqlite_master WHERE type = 'trigger'")
+    triggers = [row[1:] for row in cursor.fetchall() if row[0] in tables]
     for name, _ in triggers:
         cursor.execute(f"DROP TRIGGER {_quoted(name)}")
     yield
@@ -65,8 +82,15 @@ def _triggers_resting(cursor: CursorWrapper) -> Iterator[None]:
         cursor.execute(sql)
 
 
-def _tables() -> list[str]:
-    return [name for name in connection.introspection.table_names() if name not in _KEPT]
+def _rows(cursor: CursorWrapper, table: str) -> list[tuple[Any, ...]]:
+    cursor.execute(f"SELECT * FROM {_quoted(table)}")
+    return sorted(cursor.fetchall(), key=repr)
+
+
+def _insert(cursor: CursorWrapper, table: str, rows: list[tuple[Any, ...]]) -> None:
+    if rows:
+        values = ", ".join(["%s"] * len(rows[0]))
+        cursor.executemany(f"INSERT INTO {_quoted(table)} VALUES ({values})", rows)
 
 
 def _quoted(name: str) -> str:
