@@ -30,7 +30,12 @@ RENEW_WAY_BACK = timedelta(days=1)
 
 @gate("shadow_evidence", title="Shadow evidence", reads_shadow_limits=True)
 def shadow_evidence(context: GateContext) -> Measurement:
-    """The version met the frozen limits on mirrored traffic, measured by the gateway."""
+    """The version met the frozen limits on mirrored traffic, measured by the gateway.
+
+    Reads the shadow window of the version and its verdict. Fails when a limit is broken for
+    certain; inconclusive without a window, with other limits than the policy's, or while the
+    traffic does not tell.
+    """
     window = (
         ShadowWindow.objects.select_related("entry", "policy")
         .filter(entry=context.entry)
@@ -109,7 +114,11 @@ def _way_back(context: GateContext) -> Iterable[Want]:
 
 @gate("rollback_readiness", title="Ready for a rollback", needs=_way_back)
 def rollback_readiness(context: GateContext) -> Measurement:
-    """What serves now could take over again: its stored bytes verify, load and answer."""
+    """What serves now could take over again: its stored bytes verify, load and answer.
+
+    Reads the stored files of the deployment that serves. Fails when they do not verify, load and
+    answer, or nothing serves; inconclusive until that is measured. Passes without a champion.
+    """
     champion = context.champion
     if champion is None:
         return passed("The first version for production: there is nothing to go back to.")

@@ -7,7 +7,7 @@ legal there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from zoneinfo import available_timezones
@@ -20,17 +20,40 @@ from registry.gates.base import all_gates, find
 from registry.gates.parameters import COMMON, Kind, Parameter
 
 Path = tuple[str | int, ...]
-DOCUMENT_KEYS = ("name", "description", "notice", "models", "stages")
-STAGE_KEYS = (
-    "gates",
-    "approvals",
-    "may_not_approve",
-    "expires_after_days",
-    "remind_after_hours",
-    "evidence_max_age_hours",
-    "freeze",
-    "shadow",
-)
+DOCUMENT_KEYS = {
+    "name": "The policy's name: up to 60 small letters, digits, - and _. Needed.",
+    "description": "What it is for, on its page.",
+    "notice": "Shown wherever the policy counts, up to 200 characters.",
+    "models": "Patterns of the names of models that it claims, with *, ? and [abc].",
+    "stages": "{stage: rules}. Nobody can ask for a stage that is not named. Needed.",
+}
+STAGE_KEYS = {
+    "gates": "The gates that have to pass before anybody can approve, each with its id.",
+    "approvals": "Who has to approve. Needed.",
+    "may_not_approve": "Who never approves; requester and trainer always are among them.",
+    "expires_after_days": "A request that nobody decided ends after so many days.",
+    "remind_after_hours": "Whoever is asked is reminded once in each such period.",
+    "evidence_max_age_hours": "Older evidence of any gate is inconclusive.",
+    "freeze": "Windows of time in which nobody can approve.",
+    "shadow": "Limits of the shadow window; needed for production, and only there.",
+}
+NEED_KEYS = {
+    "count": "How many people, 1 to 20. Needed.",
+    "roles": "Roles of E2I whose approval counts.",
+    "groups": "Other groups whose approval counts; roles or groups are needed.",
+}
+FREEZE_KEYS = {
+    "from": "The first instant, with its zone: 2026-12-20T00:00Z.",
+    "to": "The end, with its zone.",
+    "reason": "Why; people read it when they are refused.",
+}
+WEEKLY_KEYS = {
+    "days": "The days on which it begins.",
+    "from": 'The time of day, "16:00" in quotes.',
+    "to": 'The end, up to "24:00"; not after `from` means on the next day.',
+    "timezone": "The zone of these times, as Europe/Berlin; UTC when it is left out.",
+    "reason": "Why; people read it when they are refused.",
+}
 SHADOW = {
     "hours": Parameter(Kind.NUMBER, "Hours in shadow", minimum=0),
     "requests": Parameter(Kind.INTEGER, "Mirrored requests", minimum=1),
@@ -42,7 +65,9 @@ SHADOW = {
 _POSITIVE = Parameter(Kind.NUMBER, "", minimum=0.01)
 _COUNT = Parameter(Kind.INTEGER, "", minimum=1, maximum=20)
 _TEXT = Parameter(Kind.TEXT, "")
-_TARGETS = tuple(dict.fromkeys(s.value for way in ALLOWED_PROMOTIONS.values() for s in way))
+TARGETS = tuple(
+    stage.value for stage in Stage if any(stage in way for way in ALLOWED_PROMOTIONS.values())
+)
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
 
 
@@ -73,12 +98,12 @@ def problems(document: Any) -> list[Problem]:
 def stage_problems(stages: Any) -> list[Problem]:
     """Everything that is wrong with the rules of the stages."""
     if not isinstance(stages, Mapping) or not stages:
-        return [Problem(("stages",), f"It gives rules for some of {', '.join(_TARGETS)}.")]
+        return [Problem(("stages",), f"It gives rules for some of {', '.join(TARGETS)}.")]
     found: list[Problem] = []
     for stage, rules in stages.items():
         path: Path = ("stages", stage)
-        if stage not in _TARGETS:
-            found.append(Problem(path, f"No promotion goes to {stage!r}; {_one_of(_TARGETS)}."))
+        if stage not in TARGETS:
+            found.append(Problem(path, f"No promotion goes to {stage!r}; {_one_of(TARGETS)}."))
         elif not isinstance(rules, Mapping):
             found.append(Problem(path, f"It has keys: {', '.join(STAGE_KEYS)}."))
         else:
@@ -173,7 +198,7 @@ def _need(path: Path, need: Any) -> Iterator[Problem]:
     if not isinstance(need, Mapping):
         yield Problem(path, "It has a count, and roles or groups.")
         return
-    yield from _unknown(path, need, ("count", "roles", "groups"))
+    yield from _unknown(path, need, NEED_KEYS)
     if not _COUNT.accepts(need.get("count")):
         yield Problem((*path, "count"), f"It is {_COUNT.legal}.")
     roles, groups = need.get("roles", []), need.get("groups", [])
@@ -207,8 +232,7 @@ def _freeze(path: Path, window: Any) -> Iterator[Problem]:
         yield Problem(path, "A window has from, to and reason; a weekly one also days, timezone.")
         return
     weekly = "days" in window
-    keys = ("days", "from", "to", "timezone", "reason") if weekly else ("from", "to", "reason")
-    yield from _unknown(path, window, keys)
+    yield from _unknown(path, window, WEEKLY_KEYS if weekly else FREEZE_KEYS)
     if not _TEXT.accepts(window.get("reason")):
         yield Problem((*path, "reason"), "It says why; people read it when they are refused.")
     if weekly:
@@ -245,13 +269,13 @@ def _shadow(path: Path, stage: str, limits: Any) -> Iterator[Problem]:
     if not isinstance(limits, Mapping):
         yield Problem(path, f"It gives the limits of the shadow window: {', '.join(SHADOW)}.")
         return
-    yield from _unknown(path, limits, tuple(SHADOW))
+    yield from _unknown(path, limits, SHADOW)
     for name, parameter in SHADOW.items():
         if not parameter.accepts(limits.get(name)):
             yield Problem((*path, name), f"It is {parameter.legal}.")
 
 
-def _unknown(path: Path, found: Mapping[Any, Any], legal: tuple[str, ...]) -> Iterator[Problem]:
+def _unknown(path: Path, found: Mapping[Any, Any], legal: Collection[str]) -> Iterator[Problem]:
     for key in found:
         if key not in legal:
             yield Problem((*path, str(key)), f"No such key; {_one_of(legal)}.")

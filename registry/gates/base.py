@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -119,6 +120,16 @@ class Gate:
     parameters: Parameters = field(default_factory=dict)
     needs: Needs | None = None
     reads_shadow_limits: bool = False
+
+    @property
+    def purpose(self) -> str:
+        """What the gate asks for, in the first line of its own documentation."""
+        return (inspect.getdoc(self.function) or "").partition("\n")[0]
+
+    @property
+    def evidence(self) -> str:
+        """What it reads, and when it fails or is inconclusive: the rest of its documentation."""
+        return " ".join((inspect.getdoc(self.function) or "").partition("\n")[2].split())
 
     def parameter(self, name: str) -> Parameter | None:
         """What a policy may say under `name`; None when the gate knows no such setting."""

@@ -15,7 +15,10 @@ from training.choices import RunSource
 
 @gate("artifact_digest", title="Artifact digest")
 def artifact_digest(context: GateContext) -> Measurement:
-    """The bytes are known, so that an approval is about something definite."""
+    """The bytes are known, so that an approval is about something definite.
+
+    Reads the SHA-256 of the version's files. Inconclusive until it is computed; never fails.
+    """
     digest = context.entry.artifact_digest
     if not digest:
         return inconclusive("The digest of the model's files has not been computed yet.")
@@ -28,7 +31,11 @@ def artifact_digest(context: GateContext) -> Measurement:
 
 @gate("signature", title="Signature")
 def signature(context: GateContext) -> Measurement:
-    """Inputs and outputs are declared."""
+    """Inputs and outputs are declared.
+
+    Reads the signature that MLflow holds of the version. Fails when inputs or outputs are missing;
+    never inconclusive.
+    """
     declared = context.entry.signature
     missing = [part for part in ("inputs", "outputs") if not declared.get(part)]
     if missing:
@@ -43,7 +50,11 @@ def signature(context: GateContext) -> Measurement:
 
 @gate("lineage", title="Lineage")
 def lineage(context: GateContext) -> Measurement:
-    """Version, run, experiment and data set are linked, and the run still exists."""
+    """Version, run, experiment and data set are linked, and the run still exists.
+
+    Reads the version's run, its experiment and its data set. Fails when the run was deleted in
+    MLflow or is not the one that the version names; inconclusive when one of them is not recorded.
+    """
     run = context.entry.training_run
     if run is None:
         return inconclusive("The version points to no run that is known here.")
@@ -68,7 +79,11 @@ def lineage(context: GateContext) -> Measurement:
 
 @gate("data_quality", title="Data quality")
 def data_quality(context: GateContext) -> Measurement:
-    """The QC gate of the training run let the data through."""
+    """The QC gate of the training run let the data through.
+
+    Reads the data-quality report of the run. Fails when the report blocks; inconclusive without
+    one.
+    """
     run = context.entry.training_run
     report = getattr(run, "data_quality", None) if run else None
     if report is None or report.score is None:
@@ -85,7 +100,11 @@ def data_quality(context: GateContext) -> Measurement:
 
 @gate("success_criteria", title="Success criteria")
 def success_criteria(context: GateContext) -> Measurement:
-    """Every criterion of the experiment is met on the test split."""
+    """Every criterion of the experiment is met on the test split.
+
+    Reads the experiment's success criteria and the run's test metrics. Fails when one is not met;
+    inconclusive without criteria, or where a metric was not measured.
+    """
     run, experiment = context.entry.training_run, context.entry.experiment
     criteria = experiment.success_criteria if experiment else {}
     if not criteria or run is None:
@@ -128,7 +147,11 @@ def success_criteria(context: GateContext) -> Measurement:
     },
 )
 def open_findings(context: GateContext) -> Measurement:
-    """No urgent audit finding is open on the version."""
+    """No urgent audit finding is open on the version.
+
+    Reads the audit's open findings on the version that nobody waived. Fails when one is at
+    least as urgent as the least urgent priority named; never inconclusive.
+    """
     level = max(context.parameter("blocking"))
     found = Finding.objects.open(timezone.now()).about(context.entry).at_least(level)
     rows = [

@@ -24,7 +24,10 @@ REQUIRED_FIELDS = ("description", "intended_use", "limitations", "owner")
     },
 )
 def model_card(context: GateContext) -> Measurement:
-    """The model card says what the version is for, where its limits are and who answers for it."""
+    """The model card says what the version is for, where its limits are and who answers for it.
+
+    Reads the version's model card. Fails when a field is empty; inconclusive without a card.
+    """
     wanted = list(context.parameter("fields"))
     if unknown := sorted(set(wanted) - set(ModelCard.FIELDS)):
         raise ValueError(f"A model card has no field {', '.join(unknown)}")
@@ -49,7 +52,11 @@ def model_card(context: GateContext) -> Measurement:
     parameters={"name": Parameter(Kind.TEXT, "Trained on the data set", default=None)},
 )
 def dataset(context: GateContext) -> Measurement:
-    """Trained on the data set that the policy names, else on the champion's, by digest."""
+    """Trained on the data set that the policy names, else on the champion's, by digest.
+
+    Reads the digests of the data sets of both. Fails when they differ; inconclusive when one is not
+    recorded. Passes where there is neither a name nor a champion.
+    """
     mine = context.entry.training_run.dataset if context.entry.training_run else None
     if mine is None:
         return inconclusive("The data set of this version was not recorded.")

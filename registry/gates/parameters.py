@@ -87,7 +87,7 @@ class Parameter:
     def shown(self, value: Any) -> str:
         """`value` in words, with its unit."""
         if value is None:
-            return "not limited"
+            return "not given" if self.kind is Kind.TEXT else "not limited"
         if isinstance(value, bool):
             return "yes" if value else "no"
         if isinstance(value, Mapping):

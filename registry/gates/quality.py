@@ -33,7 +33,12 @@ def _test_metrics(context: GateContext) -> Iterable[Want]:
     },
 )
 def metric(context: GateContext) -> Measurement:
-    """Metrics measured on the test rows keep their limits, and are those that the run recorded."""
+    """Metrics measured on the test rows keep their limits, and are those that the run recorded.
+
+    Reads the version's own answers on its test rows, with 95 % intervals. Fails when a limit is not
+    kept or the run recorded another value; inconclusive without a limit, or where the interval
+    leaves it open and has to be certain.
+    """
     row = context.measured("test_metrics")
     limits = metric_limits(context)
     if not limits:
@@ -127,7 +132,12 @@ def _paired(context: GateContext) -> Iterable[Want]:
     },
 )
 def champion_comparison(context: GateContext) -> Measurement:
-    """Not worse than the version in production, on the same test rows, with 95 % confidence."""
+    """Not worse than the version in production, on the same test rows, with 95 % confidence.
+
+    Reads the paired difference to the champion on the same rows. Fails when it is worse by more
+    than the tolerance for certain; inconclusive when the rows do not tell. Passes without a
+    champion.
+    """
     champion = context.champion
     if champion is None:
         return passed("The first version for production: there is no champion to compare with.")
@@ -181,7 +191,12 @@ def champion_comparison(context: GateContext) -> Measurement:
     },
 )
 def calibration(context: GateContext) -> Measurement:
-    """Probabilities mean what they say: slope near 1, small expected error (Cox 1958)."""
+    """Probabilities mean what they say: slope near 1, small expected error (Cox 1958).
+
+    Reads slope and expected error of the version's probabilities on its test rows. Fails when a
+    limit is not kept; inconclusive where the problem is not binary, or the interval leaves it open
+    and has to be certain.
+    """
     row = context.measured("test_metrics")
     found = row.result.get("calibration")
     if found is None:
@@ -241,7 +256,11 @@ def _slices(context: GateContext) -> Iterable[Want]:
     },
 )
 def slices(context: GateContext) -> Measurement:
-    """No group of people or cases is served badly: one metric in every slice of named columns."""
+    """No group of people or cases is served badly: one metric in every slice of named columns.
+
+    Reads one metric in each slice of the test rows. Fails when a slice breaks its limit or two
+    differ too much; inconclusive without a limit, or where a slice has too few rows.
+    """
     row = context.measured("slices")
     smallest = int(context.parameter("smallest"))
     rows = [judged_slice(each, smallest, context) for each in row.result["slices"]]

@@ -32,7 +32,11 @@ def _serving(context: GateContext) -> Iterable[Want]:
     },
 )
 def resources(context: GateContext) -> Measurement:
-    """It loads and answers its input example, quickly enough and in little enough memory."""
+    """It loads and answers its input example, quickly enough and in little enough memory.
+
+    Reads latency and peak memory of the version in a process of its own, measured here. Fails when
+    it does not load or answer, or is over a limit; inconclusive after fewer than 100 calls.
+    """
     row = context.measured("serving")
     found = row.result
     if problem := found.get("problem"):
@@ -84,7 +88,11 @@ def _requirements(context: GateContext) -> Iterable[Want]:
 
 @gate("dependencies", title="Dependencies", needs=_requirements)
 def dependencies(context: GateContext) -> Measurement:
-    """Everything in the model's requirements.txt is pinned, installed here and importable."""
+    """Everything in the model's requirements.txt is pinned, installed here and importable.
+
+    Reads the model's requirements.txt. Fails when a line is not pinned, not installed or does not
+    import; inconclusive when the file is empty.
+    """
     row = context.measured("requirements")
     rows = row.result["requirements"]
     loose = [each["requirement"] for each in rows if not each["pinned"]]
@@ -110,7 +118,11 @@ def _files(context: GateContext) -> Iterable[Want]:
 
 @gate("artifact_verified", title="Files verified", needs=_files)
 def artifact_verified(context: GateContext) -> Measurement:
-    """The files that MLflow hands out have the digest that was recorded."""
+    """The files that MLflow hands out have the digest that was recorded.
+
+    Reads the files that MLflow hands out now. Fails when they are others; inconclusive until they
+    are looked at.
+    """
     row = context.measured("files")
     found = row.result["digest"]
     details: dict[str, Any] = {
@@ -137,7 +149,12 @@ def artifact_verified(context: GateContext) -> Measurement:
     },
 )
 def model_signature(context: GateContext) -> Measurement:
-    """E2I's OpenSSF signature covers exactly the files that MLflow hands out."""
+    """E2I's OpenSSF signature covers exactly the files that MLflow hands out.
+
+    Reads the signature over the files that MLflow hands out now. Fails when they are others, or the
+    signature is not valid; inconclusive without E2I's key. What an unsigned version is, the policy
+    says.
+    """
     row = context.measured("files")
     signature, digest = row.result["signature"], row.result["digest"]
     details: dict[str, Any] = {
@@ -160,7 +177,11 @@ def model_signature(context: GateContext) -> Measurement:
 
 @gate("compatible_signature", title="Compatible with its callers")
 def compatible_signature(context: GateContext) -> Measurement:
-    """Whoever calls the version in production can call this one and read its answer."""
+    """Whoever calls the version in production can call this one and read its answer.
+
+    Reads the signatures of both versions. Fails when callers would break; inconclusive when one
+    declares none. Passes without a champion.
+    """
     champion = context.champion
     if champion is None:
         return passed("Nothing serves yet, so no caller has to be kept.")

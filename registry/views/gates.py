@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -111,8 +110,7 @@ def gate_view(result: GateResult) -> GateView:
 def purpose(gate_id: str) -> str:
     """What the gate asks for, in the words of its own documentation."""
     gate = find(gate_id)
-    text = inspect.getdoc(gate.function) if gate else None
-    return text.splitlines()[0] if text else ""
+    return gate.purpose if gate else ""
 
 
 def evidence_tables(evidence: Mapping[str, Any]) -> Iterable[Table]:

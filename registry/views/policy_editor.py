@@ -15,7 +15,9 @@ from e2i_site.core.http import go_to
 from e2i_site.core.partials import render_page
 from registry.actions.publish_policy import publish_in_person
 from registry.document.read import DocumentInvalid
+from registry.document.schema import DOCUMENT_KEYS, STAGE_KEYS
 from registry.document.write import source_of
+from registry.gates.base import all_gates
 from registry.models import PromotionPolicy
 from registry.policies import may_manage_policies, may_replay
 from registry.policy_forms import PolicyForm
@@ -120,6 +122,9 @@ def _page(
         "form": form,
         "draft": draft,
         "decision": may_manage_policies(cast("User", request.user)),
+        "document_keys": DOCUMENT_KEYS,
+        "stage_keys": STAGE_KEYS,
+        "gates": all_gates(),
         **extra,
     }
     return render_page(request, TEMPLATE, context, partials=("check", "replay"), status=status)

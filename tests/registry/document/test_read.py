@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
@@ -71,7 +71,7 @@ _VALUES = st.recursive(
 
 @given(document=st.dictionaries(_TEXT | st.sampled_from(["name", "stages"]), _VALUES, max_size=4))
 @example(document={"\x85": None, "a\u2028b": "c\u2029"})
-@limits(max_examples=60)
+@limits(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_written_is_read_as_it_was_and_judged_alike(document: dict[str, Any]) -> None:
     found = problems(document)
     with pytest.raises(DocumentInvalid) as wrong:

@@ -71,7 +71,7 @@ def test_a_full_document_is_in_order() -> None:
         ("stagse", {}, "stagse", "legal: name, description, notice, models, stages"),
         ("models", "churn", "models", "list of patterns"),
         ("stages", {}, "stages", "gives rules"),
-        ("stages/development", {}, "stages.development", "legal: staging, archived, shadow"),
+        ("stages/development", {}, "stages.development", "legal: staging, shadow, production, archived"),
         ("stages/staging/gate", [], "stages.staging.gate", "legal: gates, approvals"),
         ("stages/staging/gates/0", {"id": "odd"}, "stages.staging.gates[0].id", "called 'odd'"),
         ("stages/staging/gates/0", {}, "stages.staging.gates[0]", "needs an id"),
