@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def measure(*, again: bool) -> dict[str, Any]:
-    from registry.measuring.probe import peak_bytes
+    from registry.measuring.memory import peak_bytes
     from registry.sync import sync
 
     imported = sync(full=True)

@@ -15,9 +15,14 @@ from e2i_site.mlflow_connector import models
 _HEX = frozenset("0123456789abcdef")
 
 
+def example_file(files: Path) -> Path:
+    """Where a model in `files` keeps the request that it brings as its example."""
+    return files / "serving_input_example.json"
+
+
 def input_example(files: Path) -> bytes | None:
     """The request that the model in `files` brings as its example, if it brings one."""
-    example = files / "serving_input_example.json"
+    example = example_file(files)
     return example.read_bytes() if example.exists() else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +124,21 @@ def load_pyfunc(path: Path | str) -> Any:
     import mlflow.pyfunc
 
     return mlflow.pyfunc.load_model(str(path))
+
+
+def loading_modules(paths: Iterable[Path]) -> list[str]:
+    """The modules that loading these local models takes, of MLflow and of libraries it names.
+
+    For a process that loads several: never the models' own code.
+    """
+    found = ["mlflow.pyfunc", "pandas"]
+    if any("loader_module: mlflow.sklearn" in _model_file(path) for path in paths):
+        found += ["mlflow.sklearn", "sklearn.pipeline", "skops.io"]
+    return found
+
+
+def _model_file(path: Path) -> str:
+    try:
+        return (path / "MLmodel").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -63,6 +63,8 @@ def measure_version(*, entry_id: int, progress: Progress) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="e2i-measure-") as folder:
         bench = Bench(entry, Path(folder))
         wants = _open_questions(entry)
+        progress("Asking the models", 0, len(wants))
+        bench.prepare(wants)
         for number, want in enumerate(wants):
             progress(f"Measuring {want.kind.replace('_', ' ')}", number, len(wants))
             done.append(_answer(bench, want))
@@ -78,10 +80,10 @@ def _open_questions(entry: RegistryEntry) -> list[Want]:
 
 
 def _answer(bench: Bench, want: Want) -> str:
-    started = time.perf_counter()
+    started, waited = time.perf_counter(), bench.waited
     state, problem, found = MeasurementState.MEASURED, "", Found({})
     try:
-        found = find(want.kind)(bench, want)
+        found = find(want.kind).function(bench, want)
     except Unreachable:
         raise
     except Impossible as error:
@@ -89,7 +91,8 @@ def _answer(bench: Bench, want: Want) -> str:
     except Exception as error:
         logger.exception("%s of %s could not be measured", want.kind, bench.entry)
         state, problem = MeasurementState.ERROR, f"{type(error).__name__}: {error}"
-    _store(bench.entry, want, state, problem, found, time.perf_counter() - started)
+    seconds = time.perf_counter() - started + bench.waited - waited
+    _store(bench.entry, want, state, problem, found, seconds)
     return f"{want.kind}: {state}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from e2i_site.core.errors import E2IError
 if TYPE_CHECKING:
     from registry.gates.needs import Want
     from registry.measuring.bench import Bench
+    from registry.measuring.probe import Question
 
 
 class Impossible(E2IError):
@@ -28,29 +29,37 @@ class Found:
 
 
 Function = Callable[["Bench", "Want"], Found]
+Asks = Callable[["Bench", "Want"], "Iterable[Question]"]
 
 
-_kinds: dict[str, Function] = {}
+@dataclass(frozen=True)
+class Kind:
+    function: Function
+    asks: Asks
 
 
-def measures(name: str) -> Callable[[Function], Function]:
+_kinds: dict[str, Kind] = {}
+
+
+def measures(name: str, *, asks: Asks = lambda bench, want: ()) -> Callable[[Function], Function]:
     """Register the decorated function as the way to measure `name`.
 
-    It runs in a process of its own and outside any transaction. It raises `Impossible` where
-    something is missing; any other exception is an error of this measurement alone.
+    It runs outside any transaction. It raises `Impossible` where something is missing; any other
+    exception is an error of this measurement alone. `asks` says beforehand what it will ask of
+    models, so that all kinds together start one process; see `Bench.reply`.
     """
 
     def decorate(function: Function) -> Function:
         known = _kinds.get(name)
-        if known and known.__module__ != function.__module__:
+        if known and known.function.__module__ != function.__module__:
             raise ValueError(f"Measurement {name} is already registered.")
-        _kinds[name] = function
+        _kinds[name] = Kind(function, asks)
         return function
 
     return decorate
 
 
-def find(name: str) -> Function:
+def find(name: str) -> Kind:
     """What measures `name`; KeyError names the known ones."""
     try:
         return _kinds[name]

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from e2i_site.mlflow_connector import get_connector, models
+from e2i_site.mlflow_connector import Unreachable, get_connector, models
 from registry.measuring import probe
-from registry.measuring.base import Impossible
+from registry.measuring.base import Impossible, find
 from registry.models import RegistryEntry, TestPredictions
 
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from registry.gates.needs import Want
     from training.models import TrainingRun
     from training.pipeline.arrays import Floats, Ints
     from training.pipeline.data import Dataset as Table
+
+logger = logging.getLogger(__name__)
+
+SERVE = "registry.measuring.steps:serve"
+ANSWER_ROWS = "registry.measuring.steps:answer_rows"
+REQUIREMENTS = "registry.measuring.steps:requirements"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,17 +79,19 @@ class Bench:
     def __init__(self, entry: RegistryEntry, folder: Path) -> None:
         self.entry = entry
         self._folder = folder
-        self._files: dict[int, Path] = {}
+        self._files: dict[int, tuple[Path, str]] = {}
+        self._replies: dict[probe.Question, probe.Reply] = {}
+        self.waited = 0.0
 
     def downloaded(self, entry: RegistryEntry) -> tuple[Path, str]:
         """The files of a version as MLflow hands them out, and the digest they have."""
-        folder = self._files.get(entry.pk)
-        if folder is None:
+        found = self._files.get(entry.pk)
+        if found is None:
             folder = self._folder / f"model-{entry.pk}"
             uri = f"models:/{entry.model_id}/{entry.model_version}"
             get_connector().download_artifacts(uri, folder)
-            self._files[entry.pk] = folder
-        return folder, models.digest(folder)
+            found = self._files[entry.pk] = (folder, models.digest(folder))
+        return found
 
     def files(self, entry: RegistryEntry) -> Path:
         """The files of a version, verified; raises `Impossible` for other bytes."""
@@ -92,17 +103,41 @@ class Bench:
             )
         return folder
 
-    @cached_property
-    def probed(self) -> probe.Probed:
-        """The version loaded in a process of its own: requirements, latency, memory, answers.
-
-        Where its test rows are known, it is asked about them on the same occasion.
-        """
+    def prepare(self, wants: Iterable[Want]) -> None:
+        """Ask everything that measuring `wants` takes, of all models in one start of a process."""
+        asked: list[probe.Question] = []
+        for want in wants:
+            try:
+                asked += find(want.kind).asks(self, want)
+            except Unreachable:
+                raise
+            except Exception:
+                # Measuring meets it again, and says so of this question alone.
+                logger.debug("%s asks nothing", want.kind, exc_info=True)
         try:
-            features = self.examination.features
-        except Impossible:
-            features = None
-        return probe.run(self.files(self.entry), self._folder, features, measure=True)
+            # Latency and memory first: nothing else has run in that process.
+            found = probe.ask(sorted(asked, key=lambda each: each.step != SERVE))
+        except probe.ProbeFailed:
+            logger.exception("Nothing was learned of %s at once; each is asked alone", self.entry)
+        else:
+            self._replies |= found
+
+    def reply(self, question: probe.Question) -> probe.Reply:
+        """What the model said, or says now; `waited` sums the seconds that it took."""
+        if question not in self._replies:
+            self._replies |= probe.ask([question])
+        found = self._replies[question]
+        self.waited += found.seconds
+        return found
+
+    def question(self, step: str) -> probe.Question:
+        """`step` of this version's own verified files."""
+        entry = self.entry
+        return probe.Question(self.files(entry), step, digest=entry.artifact_digest)
+
+    def questions_about(self, *entries: RegistryEntry) -> list[probe.Question]:
+        """What has to be asked for the `answers` of versions that were not kept."""
+        return [self._rows_question(entry) for entry in entries if self._stored(entry) is None]
 
     @cached_property
     def examination(self) -> Examination:
@@ -118,14 +153,28 @@ class Bench:
         return self._of_problem(entry, self._asked(entry) if stored is None else stored)
 
     def _asked(self, entry: RegistryEntry) -> Floats:
-        features = self.examination.features
-        mine = entry.pk == self.entry.pk
-        found = self.probed if mine else probe.run(self.files(entry), self._folder, features)
-        if found.answers is None:
-            why = found.report.get("load_error") or found.report.get("rows_error")
-            raise probe.ProbeFailed(f"{entry} does not answer its test rows: {why}")
-        self._keep(entry, found.answers)
-        return found.answers
+        import numpy as np
+
+        question = self._rows_question(entry)
+        reply = self.reply(question)
+        if reply.problem:
+            raise probe.ProbeFailed(f"{entry} does not answer its test rows: {reply.problem}")
+        reply.require()
+        answers: Floats = np.load(dict(question.given)["answers"], allow_pickle=False)
+        self._keep(entry, answers)
+        return answers
+
+    def _rows_question(self, entry: RegistryEntry) -> probe.Question:
+        given = {"rows": self._rows, "answers": self._folder / f"answers-{entry.pk}.npy"}
+        pairs = tuple((name, str(path)) for name, path in given.items())
+        return probe.Question(self.files(entry), ANSWER_ROWS, pairs, entry.artifact_digest)
+
+    @cached_property
+    def _rows(self) -> Path:
+        """The test rows as a file, for the processes that answer them."""
+        file = self._folder / "rows.parquet"
+        self.examination.features.reset_index(drop=True).to_parquet(file)
+        return file
 
     def run_of(self, entry: RegistryEntry) -> TrainingRun:
         if entry.training_run is None:

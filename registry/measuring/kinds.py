@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from registry.measuring.base import Found, Impossible, measures
-from registry.measuring.bench import Bench
+from registry.measuring.bench import REQUIREMENTS, SERVE, Bench
 
 if TYPE_CHECKING:
     from registry.gates.needs import Want
+    from registry.measuring.probe import Question
 
 
-@measures("test_metrics")
+def _own_answers(bench: Bench, want: Want) -> Iterable[Question]:
+    return bench.questions_about(bench.entry)
+
+
+def _both_answers(bench: Bench, want: Want) -> Iterable[Question]:
+    comparable = want.against is not None and bench.same_rows(want.against)
+    return bench.questions_about(bench.entry, want.against) if comparable else ()  # type: ignore[arg-type]
+
+
+@measures("test_metrics", asks=_own_answers)
 def test_metrics(bench: Bench, want: Want) -> Found:
     """Every metric of the version's own answers on its test rows, with 95 % intervals."""
     from registry.measuring.quality import calibration, measured
@@ -30,7 +41,7 @@ def test_metrics(bench: Bench, want: Want) -> Found:
     return Found(found, sample_size=len(exam.rows), inputs=_inputs(bench))
 
 
-@measures("paired_difference")
+@measures("paired_difference", asks=_both_answers)
 def paired_difference(bench: Bench, want: Want) -> Found:
     """The version against another on the same test rows, by a paired bootstrap."""
     from registry.measuring.quality import difference
@@ -53,7 +64,7 @@ def paired_difference(bench: Bench, want: Want) -> Found:
     return Found({"metrics": found}, sample_size=len(exam.rows), inputs=inputs)
 
 
-@measures("slices")
+@measures("slices", asks=_own_answers)
 def slices(bench: Bench, want: Want) -> Found:
     """One metric in each slice of each named column of the test rows."""
     from registry.measuring.slices import by_column
@@ -69,12 +80,13 @@ def slices(bench: Bench, want: Want) -> Found:
     return Found(found, sample_size=len(exam.rows), inputs=_inputs(bench))
 
 
-@measures("serving")
+@measures("serving", asks=lambda bench, want: [bench.question(SERVE)])
 def serving(bench: Bench, want: Want) -> Found:
     """Loading, latency on the input example, and peak memory, in a process of its own."""
-    report = dict(bench.probed.report)
-    if problem := report.get("load_error") or report.get("example_error"):
-        return Found({"problem": problem}, inputs=_bytes(bench))
+    reply = bench.reply(bench.question(SERVE))
+    if reply.problem:
+        return Found({"problem": reply.problem}, inputs=_bytes(bench))
+    report = reply.require()
     taken = report["milliseconds"]
     return Found(
         {
@@ -91,10 +103,10 @@ def serving(bench: Bench, want: Want) -> Found:
     )
 
 
-@measures("requirements")
+@measures("requirements", asks=lambda bench, want: [bench.question(REQUIREMENTS)])
 def requirements(bench: Bench, want: Want) -> Found:
     """The lines of the model's requirements.txt, each pinned, installed and importable or not."""
-    rows = bench.probed.report["requirements"]
+    rows = bench.reply(bench.question(REQUIREMENTS)).require()
     if rows is None:
         raise Impossible("The model brings no requirements.txt.")
     return Found({"requirements": rows}, sample_size=len(rows), inputs=_bytes(bench))

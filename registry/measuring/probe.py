@@ -1,170 +1,116 @@
-"""A model in a process of its own: whether it loads, how fast it answers, what it needs.
+"""Models in processes of their own: whether they load, how fast they answer, what they need.
 
-`python -m registry.measuring.probe FOLDER REPORT [--measure] [--rows IN --answers OUT]` loads a
-verified model. A process of its own, because loading runs the model's code: it gets no secrets,
-can be killed, and its memory is the model's alone.
+Loading a model runs its code, so it gets no secrets, can be killed, and its memory is the model's
+alone. All that is asked at a time costs one start of Python and one import of MLflow: the process
+behind `registry.measuring.probing` forks a child for each model from there.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
-import time
-import uuid
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from e2i_site.core.errors import E2IError
-from e2i_site.mlflow_connector import models
-from registry.measuring.requirements import check_requirements
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from training.pipeline.arrays import Floats
-
+# For one model, whatever is asked of it; who dies or is too late is replaced for what is left.
 SECONDS = 300
-# How often the input example is answered, and for how long at most.
-CALLS = 500
-CALL_SECONDS = 10.0
-WARM_UP = 20
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "TZ")
 
 
 class ProbeFailed(E2IError):
-    """The process ended without a report; the message holds what it said last."""
+    """A model gave no answer; the message holds what it said last."""
 
 
-@dataclass(frozen=True, eq=False)
-class Probed:
-    """What the process reported. `answers` (n, k) where it was asked about rows."""
+@dataclass(frozen=True)
+class Question:
+    """One thing to find out about the model in `folder`, whose digest the caller has verified.
 
-    report: Mapping[str, Any]
-    answers: Floats | None
-
-
-def run(
-    model: Path, folder: Path, rows: pd.DataFrame | None = None, *, measure: bool = False
-) -> Probed:
-    """Probe the model in `model`, whose digest the caller has verified.
-
-    Raises `ProbeFailed` when the process dies or takes over `SECONDS`.
+    `step` is "module:function", called there as function(subject, **given); see `probing.Subject`.
+    Whatever JSON it returns is the reply's value. With `digest` the files are hashed again just
+    before they are loaded: other models' code may have run since.
     """
-    import numpy as np
 
-    mark = uuid.uuid4().hex
-    report, given, out = (folder / f"{mark}.{end}" for end in ("json", "parquet", "npy"))
-    arguments = [str(model), str(report)]
-    if measure:
-        arguments.append("--measure")
-    if rows is not None:
-        rows.reset_index(drop=True).to_parquet(given)
-        arguments += ["--rows", str(given), "--answers", str(out)]
-    run_alone("registry.measuring.probe", *arguments)
-    answers = np.load(out, allow_pickle=False) if out.exists() else None
-    return Probed(json.loads(report.read_text()), answers)
+    folder: Path
+    step: str
+    given: tuple[tuple[str, str], ...] = ()
+    digest: str = ""
 
 
-def run_alone(module: str, *arguments: str, given: bytes = b"") -> bytes:
-    """What `python -m module` prints, in a process that loads a model's code and gets no secrets.
+@dataclass(frozen=True)
+class Reply:
+    """What a step returned; `problem` is what it raised, `died` how its process ended instead."""
 
-    `given` is its standard input. Raises `ProbeFailed` when it dies or takes over `SECONDS`.
+    value: Any = None
+    problem: str = ""
+    died: str = ""
+    seconds: float = 0.0
+
+    def require(self) -> Any:
+        """The value. Raises `ProbeFailed` with the reason where there is none."""
+        if reason := self.died or self.problem:
+            raise ProbeFailed(reason)
+        return self.value
+
+
+def ask(questions: Iterable[Question]) -> dict[Question, Reply]:
+    """The replies to all questions, in one start; those about one model share its loading.
+
+    Questions about one model are answered in their order. A model that dies takes none of the
+    replies with it that were given before, nor those of another model.
     """
+    asked = list(dict.fromkeys(questions))
+    if not asked:
+        return {}
+    with tempfile.TemporaryDirectory(prefix="e2i-probe-") as place:
+        reports = {question: Path(place) / f"{at}.json" for at, question in enumerate(asked)}
+        plan = Path(place) / "plan"
+        plan.write_text(json.dumps({"seconds": SECONDS, "models": _by_model(reports)}))
+        _run(plan, SECONDS * len(asked) + 60)
+        return {question: _read(report) for question, report in reports.items()}
+
+
+def _by_model(reports: dict[Question, Path]) -> list[dict[str, Any]]:
+    models: dict[tuple[Path, str], list[dict[str, Any]]] = {}
+    for question, report in reports.items():
+        step = {"step": question.step, "given": dict(question.given), "report": str(report)}
+        models.setdefault((question.folder, question.digest), []).append(step)
+    return [
+        {"folder": str(folder), "digest": digest, "steps": steps}
+        for (folder, digest), steps in models.items()
+    ]
+
+
+def _run(plan: Path, seconds: float) -> None:
     root = Path(__file__).resolve().parents[2]
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     environment |= {"PYTHONPATH": str(root), "MLFLOW_DISABLE_TELEMETRY": "true"}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
-            input=given,
-            capture_output=True,
-            timeout=SECONDS,
+            [sys.executable, "-m", "registry.measuring.probing", str(plan)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=seconds,
             cwd=root,
             env=environment,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ProbeFailed(f"The model did not finish within {SECONDS} s.") from None
+        raise ProbeFailed(f"The models did not finish within {seconds:g} s.") from None
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         last = lines[-1][:300] if lines else f"status {done.returncode}"
-        raise ProbeFailed(f"The process that loaded the model ended: {last}")
-    return done.stdout
+        raise ProbeFailed(f"The process that loads models ended: {last}")
 
 
-def examine(folder: Path, *, measure: bool, rows: Path | None, answers: Path | None) -> Any:
-    """The report on the model in `folder`; called in the process of its own."""
-    report: dict[str, Any] = {}
-    if measure:
-        report["requirements"] = check_requirements(folder / "requirements.txt")
-    started = time.perf_counter()
-    try:
-        model = models.load_pyfunc(folder)
-    except Exception as error:
-        return {**report, "load_error": f"{type(error).__name__}: {error}"[:500]}
-    report["load_seconds"] = time.perf_counter() - started
-    if measure:
-        report |= _calls(model)
-        report["peak_bytes"] = peak_bytes()
-    if rows is not None and answers is not None:
-        try:
-            _answer(model, rows, answers)
-        except Exception as error:
-            report["rows_error"] = f"{type(error).__name__}: {error}"[:500]
-    return report
-
-
-def _calls(model: Any) -> dict[str, Any]:
-    """Answer the model's own input example again and again; milliseconds a call, ascending."""
-    try:
-        example = model.input_example
-        if example is None:
-            return {"example_error": "The model brings no input example."}
-        for _ in range(WARM_UP):
-            model.predict(example)
-        taken: list[float] = []
-        until = time.perf_counter() + CALL_SECONDS
-        while len(taken) < CALLS and time.perf_counter() < until:
-            started = time.perf_counter()
-            model.predict(example)
-            taken.append(1000 * (time.perf_counter() - started))
-    except Exception as error:
-        return {"example_error": f"{type(error).__name__}: {error}"[:500]}
-    return {"milliseconds": sorted(taken), "rows_a_call": len(example)}
-
-
-def peak_bytes() -> int:
-    """The most memory this process has held: ru_maxrss, in kilobytes but for macOS."""
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak if sys.platform == "darwin" else peak * 1024)
-
-
-def _answer(model: Any, rows: Path, answers: Path) -> None:
-    import numpy as np
-    import pandas as pd
-
-    found = np.asarray(model.predict(pd.read_parquet(rows)), dtype=np.float64)
-    np.save(answers, found.reshape(len(found), -1), allow_pickle=False)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("report", type=Path)
-    parser.add_argument("--measure", action="store_true")
-    parser.add_argument("--rows", type=Path)
-    parser.add_argument("--answers", type=Path)
-    asked = parser.parse_args()
-    report = examine(asked.folder, measure=asked.measure, rows=asked.rows, answers=asked.answers)
-    asked.report.write_text(json.dumps(report))
-
-
-if __name__ == "__main__":
-    main()
+def _read(report: Path) -> Reply:
+    if not report.exists():
+        return Reply(died="The process that loads models left no report.")
+    return Reply(**json.loads(report.read_text()))
