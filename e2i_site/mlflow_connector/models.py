@@ -131,8 +131,9 @@ def loading_modules(paths: Iterable[Path]) -> list[str]:
 
     For a process that loads several: never the models' own code.
     """
-    found = ["mlflow.pyfunc", "pandas"]
-    if any("loader_module: mlflow.sklearn" in _model_file(path) for path in paths):
+    files = [content for path in paths if (content := _model_file(path))]
+    found = ["mlflow.pyfunc", "pandas"] if files else []
+    if any("loader_module: mlflow.sklearn" in content for content in files):
         found += ["mlflow.sklearn", "sklearn.pipeline", "skops.io"]
     return found
 

@@ -73,7 +73,7 @@ def visits(rows: int = ROWS, seed: int = 1) -> pd.DataFrame:
 
 
 def teach(folder: Path, mlflow_url: str) -> School:
-    """Train and register: good, twin (nearly as good), poor, and overconfident."""
+    """Train and register: good, twin (nearly as good), and poor."""
     csv = folder / "visits.csv"
     visits().to_csv(csv, index=False)
     data = build("visits", pd.read_csv(csv), Target.parse(TARGET))
@@ -83,11 +83,6 @@ def teach(folder: Path, mlflow_url: str) -> School:
         "good": ("LogisticRegression", {"C": 1.0}, 0.0),
         "twin": ("LogisticRegression", {"C": 0.05}, 0.0),
         "poor": ("LogisticRegression", {"C": 1.0}, 0.46),
-        "overconfident": (
-            "LightGBM",
-            {"n_estimators": 200, "num_leaves": 63, "min_child_samples": 2},
-            0.0,
-        ),
     }
     models = {
         key: _learn(data, rows, folder / key, mlflow_url, name, *lesson)
