@@ -13,15 +13,18 @@ _RARE_BREAKS = frozenset("\x85\u2028\u2029")
 
 def source_of(policy: PromotionPolicy) -> str:
     """The document as it was written; where there was none, the stored rules as YAML."""
-    if policy.source:
-        return policy.source
+    return policy.source or written(document_of(policy))
+
+
+def document_of(policy: PromotionPolicy) -> dict[str, Any]:
+    """What it says, under the keys of a document; empty words are left out."""
     words = {
         "description": policy.description,
         "notice": policy.notice,
         "models": policy.model_patterns,
     }
-    document = {"name": policy.name, **{key: value for key, value in words.items() if value}}
-    return written({**document, "stages": policy.stages})
+    said = {key: value for key, value in words.items() if value}
+    return {"name": policy.name, **said, "stages": policy.stages}
 
 
 def written(document: dict[str, Any]) -> str:

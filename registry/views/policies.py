@@ -15,13 +15,12 @@ from django.views.decorators.http import require_safe
 
 from e2i_site.core.decision import Decision
 from e2i_site.core.partials import render_page
-from registry.binding import rule_changes
 from registry.document.diff import line_diff
 from registry.document.write import source_of
 from registry.governing import Governing, governing_policies
 from registry.models import PromotionPolicy, RegisteredModel
 from registry.policies import may_replay
-from registry.views.policy_words import rules_in_words
+from registry.views.policy_words import changes_in_words, rules_in_words
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -90,7 +89,7 @@ def compare(request: HttpRequest, name: str) -> HttpResponse:
         "old": old,
         "new": new,
         "lines": line_diff(source_of(old), source_of(new)),
-        "changes": list(rule_changes(old.content, new.content)),
+        "changes": changes_in_words(old, new),
     }
     return render_page(request, "registry/policy_compare.html", context)
 

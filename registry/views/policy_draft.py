@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
-from registry.binding import judges_otherwise, rule_changes
+from registry.binding import judges_otherwise
 from registry.choices import OPEN_PROMOTION
 from registry.document.diff import Line, line_diff
 from registry.document.read import Document, DocumentInvalid, Placed, read
@@ -15,7 +14,7 @@ from registry.document.write import source_of
 from registry.governing import Governing, governing_policies
 from registry.models import Promotion, PromotionPolicy, RegisteredModel
 from registry.replay.run import proposed_policy
-from registry.views.policy_words import StageRules, rules_in_words
+from registry.views.policy_words import StageRules, changes_in_words, rules_in_words
 
 
 @dataclass(frozen=True)
@@ -93,10 +92,11 @@ class Draft:
         return line_diff(source_of(self.newest), self.source) if self.newest else []
 
     @property
-    def rule_changes(self) -> list[tuple[str, Any, Any]]:
+    def rule_changes(self) -> list[tuple[str, str, str]]:
+        """(place, in force, then) of every rule that is not the same."""
         if self.newest is None or self.proposed is None:
             return []
-        return list(rule_changes(self.newest.content, self.proposed.content))
+        return changes_in_words(self.newest, self.proposed)
 
     @property
     def stages(self) -> list[StageRules]:

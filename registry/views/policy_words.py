@@ -8,7 +8,9 @@ from datetime import UTC
 from typing import Any
 
 from registry.approvals import BARRED, ApprovalRules, barred_by
+from registry.binding import rule_changes
 from registry.choices import Stage
+from registry.document.write import document_of
 from registry.freeze import clock, instant
 from registry.gates.base import find, title
 from registry.gates.parameters import COMMON
@@ -112,6 +114,18 @@ def shadow_in_words(limits: Mapping[str, Any]) -> Iterable[str]:
         )
     else:
         yield "Only these floors count, without a bound on chance."
+
+
+def changes_in_words(before: PromotionPolicy, after: PromotionPolicy) -> list[tuple[str, str, str]]:
+    """(place in the document, old, new) of every rule that is not the same."""
+    found = rule_changes(document_of(before), document_of(after))
+    return [(place, _said(was), _said(now)) for place, was, now in found]
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(_said, value)) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _count(number: float, unit: str) -> str:
