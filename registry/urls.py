@@ -22,6 +22,7 @@ app_name = "registry"
 urlpatterns = [
     path("", model_list.models, name="home"),
     path("mirror/", mirror.mirror, name="mirror"),
+    path("models/names/", model_list.model_names, name="model_names"),
     path("models/export/", model_list.export, name="models_export"),
     # The more specific ones first: a model's name may hold a slash.
     path(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from django.urls import path
 
-from training.views import compare, datasets, experiment, home, run, selection, starts
+from training.views import compare, completion, datasets, experiment, home, run, selection, starts
 
 app_name = "training"
 urlpatterns = [
     path("", home.home, name="home"),
+    path("runs/names/", completion.run_names, name="run_names"),
     path("runs/export/", home.export, name="runs_export"),
     path("compare/", compare.compare_runs, name="compare"),
     path("datasets/", datasets.datasets, name="datasets"),

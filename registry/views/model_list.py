@@ -17,11 +17,14 @@ from registry.choices import ALIASED_STAGES, Stage
 from registry.filters import ModelMenus
 from registry.model_rows import ModelRow, model_rows, with_versions
 from registry.models import RegisteredModel
+from registry.search.completion import known_names
 from registry.search.conditions import MODELS
 from registry.search.listing import MODEL_ORDERS, ModelListing
 from training import metrics
-from training.search.grammar import SearchError, parse
+from training.search.completion import complete
+from training.search.grammar import LONGEST, SearchError, parse
 from training.search.order import Order
+from training.views.completion import options
 from training.views.run_table import (
     Cell,
     Column,
@@ -47,7 +50,9 @@ TEMPLATE = "registry/models.html"
 class ModelSearchForm(forms.Form):
     """The search line, and the commonest filter as a menu."""
 
-    q = search_line("churn stage:production tag.team:growth metric.auc>0.8 drift:yes")
+    q = search_line(
+        "churn stage:production tag.team:growth metric.auc>0.8 drift:yes", "registry:model_names"
+    )
     stage = forms.ChoiceField(
         choices=[("", "Any stage"), *Stage.choices], required=False, label="Has a version in"
     )
@@ -82,6 +87,13 @@ def models(request: HttpRequest) -> HttpResponse:
         "filtered": is_filtered(request.GET, ModelMenus.base_filters),
     }
     return render_page(request, TEMPLATE, context)
+
+
+@login_required
+@require_safe
+def model_names(request: HttpRequest) -> HttpResponse:
+    """Names that complete the search line, as the options of its list."""
+    return options(complete(request.GET.get("q", "")[:LONGEST], MODELS, known_names))
 
 
 @login_required

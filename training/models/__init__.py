@@ -2,7 +2,7 @@
 
 from training.models.dataset import Dataset
 from training.models.experiment import Experiment, MlflowExperiment
-from training.models.mirror import LoggedModel, RunMetric
+from training.models.mirror import LoggedModel, RunMetric, SearchName
 from training.models.node import PipelineNode
 from training.models.quality import DataQualityReport, SplitDefinition
 from training.models.run import TrainingRun
@@ -18,6 +18,7 @@ __all__ = [
     "MlflowExperiment",
     "PipelineNode",
     "RunMetric",
+    "SearchName",
     "Selection",
     "SplitDefinition",
     "Study",

@@ -1,4 +1,4 @@
-"""What else is mirrored from MLflow: single metrics, so that they can be searched, and models."""
+"""What else is mirrored from MLflow: single metrics and names, to search by, and models."""
 
 from __future__ import annotations
 
@@ -35,6 +35,22 @@ class RunMetric(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} = {self.value}"
+
+
+class SearchName(models.Model):
+    """A metric, parameter or tag that some run has or had, to complete what people type."""
+
+    pk = models.CompositePrimaryKey("kind", "name")
+    kind = models.CharField(
+        max_length=10, choices=[(kind, kind) for kind in ("metric", "param", "tag")]
+    )
+    name = models.TextField()
+
+    class Meta:
+        db_table = "ml_search_names"
+
+    def __str__(self) -> str:
+        return f"{self.kind}.{self.name}"
 
 
 class LoggedModel(models.Model):

@@ -115,7 +115,7 @@ class Term:
     def __str__(self) -> str:
         if self.kind == Kind.WORD:
             return _printed_word(self.value)
-        name = self.name if _PLAIN_NAME.fullmatch(self.name) else _quoted(self.name, "`")
+        name = printed_name(self.name)
         subject = name if self.kind == Kind.ATTRIBUTE else f"{self.kind}.{name}"
         if self.op in ("in", "not in"):
             return f"{subject} {self.op} ({', '.join(map(_printed, self.values))})"
@@ -129,6 +129,11 @@ class SearchError(Exception):
     def __init__(self, message: str, start: int, end: int) -> None:
         super().__init__(message)
         self.message, self.start, self.end = message, start, end
+
+
+def printed_name(name: str) -> str:
+    """A name as a line has it, in quotes where it needs them."""
+    return name if _PLAIN_NAME.fullmatch(name) else _quoted(name, "`")
 
 
 def printed(terms: Iterable[Term]) -> str:

@@ -9,6 +9,7 @@ from django.db import connection
 
 from training.metrics import SPLITS, values
 from training.models import RunMetric, TrainingRun
+from training.sync.names import remember
 
 BATCH = 500
 _OWN = [f"{split}_metrics" for split in SPLITS]
@@ -59,6 +60,7 @@ def update(pks: Sequence[int]) -> None:
     known = {(pk, key): value for pk, key, value in there}
     for pk, key in known.keys() - wanted.keys():
         RunMetric.objects.filter(run_id=pk, key=key).delete()
+    remember({("metric", key) for _, key in wanted})
     RunMetric.objects.bulk_create(
         (
             RunMetric(run_id=pk, key=key, value=value)

@@ -18,6 +18,7 @@ from training.sync import metric_rows
 from training.sync.counts import Counts
 from training.sync.derive import derived, mirrored, salt
 from training.sync.insert import insert
+from training.sync.names import Name, names_of, remember
 
 CHUNK = 1000
 UPDATE_BATCH = 100
@@ -47,6 +48,7 @@ class RunMirror:
         self._experiments = {row.mlflow_id: row for row in MlflowExperiment.objects.all()}
         self._salts = {key: salt(row) for key, row in self._experiments.items()}
         self._orphans: dict[str, str] = {}
+        self._names: set[Name] = set()
 
     def mirror(self, records: Iterable[RunRecord]) -> None:
         """Write what is new or changed, each chunk in a transaction."""
@@ -108,6 +110,9 @@ class RunMirror:
             self._update(changed, ours, counts)
             self._insert(new, counts)
             self._link_known(records, known)
+            names = names_of((*changed, *new)) - self._names
+            remember(names)
+        self._names |= names  # only now is it certain that they are stored
         for name, number in counts.as_dict().items():
             setattr(self.counts, name, getattr(self.counts, name) + number)
 

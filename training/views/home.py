@@ -47,7 +47,7 @@ EXPERIMENTS_SHOWN = 6
 class RunSearchForm(forms.Form):
     """The search line, and the commonest filters as menus."""
 
-    q = search_line("metric.auc>0.9 param.lr=0.1 user:anna")
+    q = search_line("metric.auc>0.9 param.lr=0.1 user:anna", "training:run_names")
     status = forms.ChoiceField(
         choices=[("", "Any status"), *RunStatus.choices], required=False, label="Status"
     )

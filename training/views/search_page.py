@@ -8,6 +8,7 @@ from typing import Any
 
 from django import forms
 from django.http import HttpResponse, QueryDict
+from django.urls import reverse_lazy
 
 from e2i_site.core.paging import Bounded, KeysetPage
 from training.search.grammar import SearchError
@@ -15,8 +16,8 @@ from training.search.grammar import SearchError
 _NOT_KEPT = {"before", "after", "seen", "page"}
 
 
-def search_line(placeholder: str) -> forms.CharField:
-    """The field of the search line."""
+def search_line(placeholder: str, names: str) -> forms.CharField:
+    """The field of the search line; the address `names` completes what is typed."""
     attributes = {
         "type": "search",
         "placeholder": placeholder,
@@ -24,6 +25,13 @@ def search_line(placeholder: str) -> forms.CharField:
         "autocapitalize": "off",
         "spellcheck": "false",
         "aria-describedby": "search-help",
+        "list": "search-names",
+        "hx-get": reverse_lazy(names),
+        "hx-trigger": "focus once, input changed delay:100ms",
+        "hx-target": "#search-names",
+        "hx-swap": "innerHTML",
+        "hx-push-url": "false",
+        "hx-sync": "this:replace",
     }
     return forms.CharField(label="Search", required=False, widget=forms.TextInput(attributes))
 
