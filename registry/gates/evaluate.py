@@ -132,13 +132,24 @@ def content_hash(value: Any) -> str:
 
 
 def _measure_one(context: GateContext, position: int, book: Book) -> GateResult:
-    gate_id = str(context.specification.get("id", ""))
     started = time.perf_counter()
-    measurement = _fresh_enough(_guarded(context, gate_id, book), context)
+    try:
+        measurement = _fresh_enough(_judged(context, book), context)
+        return _result(context, position, measurement, started)
+    except Exception as error:
+        logger.exception("Gate %s failed to evaluate", context.specification.get("id"))
+        problem = Measurement(GateOutcome.ERROR, f"It could not be evaluated: {error}")
+        return _result(context, position, problem, started)
+
+
+def _result(
+    context: GateContext, position: int, measurement: Measurement, started: float
+) -> GateResult:
+    """The measurement as a row; raises where it holds what JSON does not."""
     binding = measurement.evidence if measurement.binding is None else measurement.binding
     return GateResult(
         promotion=context.promotion,
-        gate_id=gate_id,
+        gate_id=str(context.specification.get("id", "")),
         position=position,
         specification=dict(context.specification),
         outcome=measurement.outcome,
@@ -146,7 +157,7 @@ def _measure_one(context: GateContext, position: int, book: Book) -> GateResult:
         measured=measurement.measured[:200],
         limit=measurement.limit[:200],
         sample_size=measurement.sample_size,
-        interval=dict(measurement.interval) if measurement.interval else None,
+        interval=_plain(measurement.interval) if measurement.interval else None,
         inputs=_plain(measurement.inputs),
         evidence=_plain(measurement.evidence),
         evidence_hash=content_hash({"outcome": measurement.outcome, "binding": binding}),
@@ -157,21 +168,17 @@ def _measure_one(context: GateContext, position: int, book: Book) -> GateResult:
     )
 
 
-def _guarded(context: GateContext, gate_id: str, book: Book) -> Measurement:
+def _judged(context: GateContext, book: Book) -> Measurement:
+    gate_id = str(context.specification.get("id", ""))
     gate = find(gate_id)
     if gate is None:
         return Measurement(GateOutcome.ERROR, f"No gate is called {gate_id!r}.")
-    try:
-        wants = list(gate.needs(context)) if gate.needs else []
-        rows = {want.kind: book.find(want) for want in wants}
-        if (unmeasured := _unmeasured(context, rows)) is not None:
-            return unmeasured
-        found = {kind: row for kind, row in rows.items() if row is not None}
-        measurement = gate.function(replace(context, measurements=found))
-        return _with_sources(measurement, found)
-    except Exception as error:
-        logger.exception("Gate %s failed to evaluate", gate_id)
-        return Measurement(GateOutcome.ERROR, f"It could not be evaluated: {error}")
+    wants = list(gate.needs(context)) if gate.needs else []
+    rows = {want.kind: book.find(want) for want in wants}
+    if (unmeasured := _unmeasured(context, rows)) is not None:
+        return unmeasured
+    found = {kind: row for kind, row in rows.items() if row is not None}
+    return _with_sources(gate.function(replace(context, measurements=found)), found)
 
 
 def _fresh_enough(measurement: Measurement, context: GateContext) -> Measurement:
@@ -218,5 +225,7 @@ def _with_sources(measurement: Measurement, rows: Mapping[str, VersionMeasuremen
 
 
 def _plain(value: Mapping[str, Any]) -> dict[str, Any]:
-    plain: dict[str, Any] = json.loads(json.dumps(dict(value), cls=DjangoJSONEncoder))
+    plain: dict[str, Any] = json.loads(
+        json.dumps(dict(value), cls=DjangoJSONEncoder, allow_nan=False)
+    )
     return plain

@@ -1,4 +1,4 @@
-"""Dry-run gates report and do not block; old evidence does."""
+"""Dry-run gates report and do not block; old evidence does; what cannot be told is an error."""
 
 from __future__ import annotations
 
@@ -83,3 +83,43 @@ def test_old_evidence_is_inconclusive(
     result = asked(gate, evidence_max_age_hours=of_stage).gates.get()
     assert result.outcome == outcome
     assert result.measured_at is not None
+
+
+@pytest.fixture
+def odd_gates() -> Iterator[None]:
+    @base.gate("odd_evidence", title="Odd evidence")
+    def odd_evidence(context: base.GateContext) -> base.Measurement:
+        return base.passed("Fine.", evidence={"what": object()})
+
+    @base.gate("no_answer", title="No answer")
+    def no_answer(context: base.GateContext) -> base.Measurement:
+        return None  # type: ignore[return-value]
+
+    @base.gate("no_number", title="No number")
+    def no_number(context: base.GateContext) -> base.Measurement:
+        return base.passed("Fine.", evidence={"what": float("nan")})
+
+    yield
+    for gate_id in ("odd_evidence", "no_answer", "no_number"):
+        del base._gates[gate_id]
+
+
+@pytest.mark.usefixtures("measured_before", "odd_gates")
+def test_what_cannot_be_told_is_an_error_of_that_gate_alone() -> None:
+    promotion = asked(
+        {"id": "measured_before", "evidence_max_age_hours": "soon"},
+        {"id": "odd_evidence"},
+        {"id": "no_answer"},
+        {"id": "no_number"},
+        {"id": "artifact_digest"},
+    )
+    found = {gate.gate_id: gate for gate in promotion.gates.all()}
+    assert {name: gate.outcome for name, gate in found.items()} == {
+        "measured_before": "error",
+        "odd_evidence": "error",
+        "no_answer": "error",
+        "no_number": "error",
+        "artifact_digest": "pass",
+    }
+    assert "could not be evaluated" in found["measured_before"].summary
+    assert found["odd_evidence"].evidence == {}
