@@ -22,6 +22,7 @@ class Pages(PageNumberPagination):
     page_size = 50
     page_size_query_param = "page_size"
     max_page_size = MAX_PAGE
+    own: frozenset[str] = frozenset()  # parameters beside page and page_size
 
     def get_page_size(self, request: Request) -> int:
         """Between 1 and 500."""
@@ -41,9 +42,12 @@ class Filters(DjangoFilterBackend):  # type: ignore[misc, unused-ignore]
     def filter_queryset(
         self, request: Request, queryset: QuerySet[Any], view: APIView
     ) -> QuerySet[Any]:
+        paging: frozenset[str] = getattr(
+            getattr(view, "pagination_class", None), "own", frozenset()
+        )
         filters = self.get_filterset(request, queryset, view).filters
         for name in request.query_params:
-            if name in self.others:
+            if name in self.others | paging:
                 continue
             if name not in filters:
                 known = ", ".join(sorted(filters))

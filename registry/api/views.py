@@ -13,6 +13,7 @@ from rest_framework.response import Response
 
 from e2i_site.accounts.api import ReadViewSet, asked, decided_by_person, person
 from e2i_site.core.bodies import ReasonBody
+from e2i_site.core.cursor import CursorPages
 from e2i_site.core.errors import InvalidInput
 from e2i_site.core.moments import past_moment
 from registry.actions.deprecate_version import deprecate_version
@@ -58,6 +59,7 @@ class ModelViewSet(ReadViewSet):
     lookup_field = "name"
     lookup_value_regex = r"[^/]+"
     filterset_class = RegisteredModelFilter
+    pagination_class = CursorPages
     ordering_fields = ["name", "created_at"]
 
     @extend_schema(parameters=[AT], responses={200: StagesSerializer})
@@ -83,6 +85,7 @@ class VersionViewSet(ReadViewSet):
     )
     serializer_class = VersionSerializer
     filterset_class = VersionFilter
+    pagination_class = CursorPages
     ordering_fields = ["model", "model_version", "registered_at", "auc"]
 
     @extend_schema(request=SignedBody, responses={200: VersionSerializer})

@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from e2i_site.accounts.api import ReadViewSet, asked, person
+from e2i_site.core.cursor import CursorPages
 from training.actions.create_experiment import create_experiment
 from training.actions.request_selection import request_selection
 from training.actions.request_training import request_training
@@ -96,6 +97,7 @@ class TrainingRunViewSet(ReadViewSet):
     serializer_class = TrainingRunSerializer
     list_serializer_class = TrainingRunRowSerializer
     filterset_class = RunFilter
+    pagination_class = CursorPages
     ordering_fields = ["id", "started_at", "duration_seconds"]
 
     def get_queryset(self) -> QuerySet[TrainingRun]:
