@@ -16,7 +16,7 @@ class Stage(models.TextChoices):
     DEPRECATED = "deprecated", "Deprecated"
 
 
-# The way of a version. A restore from archived and a rollback are actions of their own.
+# The way of a version. A rollback is an action of its own.
 ALLOWED_PROMOTIONS: dict[str, tuple[Stage, ...]] = {
     Stage.DEVELOPMENT: (Stage.STAGING, Stage.ARCHIVED),
     Stage.STAGING: (Stage.SHADOW, Stage.ARCHIVED),
@@ -25,6 +25,8 @@ ALLOWED_PROMOTIONS: dict[str, tuple[Stage, ...]] = {
     Stage.ARCHIVED: (),
     Stage.DEPRECATED: (),
 }
+# A restore: asked for, judged and reviewed like a promotion to that stage, but no step of the way.
+RESTORES: dict[str, tuple[Stage, ...]] = {Stage.ARCHIVED: (Stage.STAGING,)}
 # Stages that MLflow shows as an alias of the same name.
 ALIASED_STAGES = (Stage.STAGING, Stage.SHADOW, Stage.PRODUCTION)
 # Stages whose change waits for a healthy deployment.
@@ -87,5 +89,6 @@ class StageCause(models.TextChoices):
     PROMOTION = "promotion", "Promotion"
     SUCCESSOR = "successor", "Archived for its successor"
     ROLLBACK = "rollback", "Rollback"
+    RESTORE = "restore", "Restore"
     DEPRECATION = "deprecation", "Deprecation"
     EMERGENCY = "emergency", "Emergency stop"

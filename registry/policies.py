@@ -12,6 +12,7 @@ from e2i_site.core.roles import Role, has_role, roles_of
 from registry.approvals import BARRED, ApprovalRules, barred_by
 from registry.choices import (
     ALLOWED_PROMOTIONS,
+    RESTORES,
     UNDECIDED,
     PromotionState,
     ReviewDecision,
@@ -27,9 +28,14 @@ MAY_REQUEST = (Role.REQUESTER, Role.REVIEWER, Role.APPROVER, Role.DEPLOYER, Role
 MAY_COMMENT = (Role.REQUESTER, Role.REVIEWER, Role.APPROVER, Role.DEPLOYER, Role.ADMINISTRATOR)
 
 
+def ways_on(stage: str) -> tuple[Stage, ...]:
+    """Where a version in `stage` may be asked to go: a promotion, or a restore."""
+    return ALLOWED_PROMOTIONS.get(stage, ()) + RESTORES.get(stage, ())
+
+
 def is_legal(from_stage: str, to_stage: str) -> bool:
-    """Whether a promotion may go from one stage to the other; no stage is skipped."""
-    return to_stage in ALLOWED_PROMOTIONS.get(from_stage, ())
+    """Whether somebody may ask to go from one stage to the other; no stage is skipped."""
+    return to_stage in ways_on(from_stage)
 
 
 def may_request(user: User, entry: RegistryEntry, to_stage: str) -> Decision:
@@ -45,7 +51,7 @@ def may_request(user: User, entry: RegistryEntry, to_stage: str) -> Decision:
 
 def illegal_reason(from_stage: str, to_stage: str) -> str:
     """The sentence that says where a version in `from_stage` may go."""
-    onward = ", ".join(stage.value for stage in ALLOWED_PROMOTIONS.get(from_stage, ()))
+    onward = ", ".join(stage.value for stage in ways_on(from_stage))
     ways = f"it may go to {onward}" if onward else "nothing follows it"
     return f"A version in {from_stage} cannot be promoted to {to_stage}: {ways}."
 

@@ -13,7 +13,7 @@ from registry import rollouts, trail_events
 from registry.actions import tell
 from registry.actions.stages import change_stage, make_room, refuse_if_taken
 from registry.actions.void_approvals import changes_since_approval
-from registry.choices import PromotionState, Stage, StageCause
+from registry.choices import RESTORES, PromotionState, Stage, StageCause
 from registry.locks import lock_model
 from registry.models import Promotion, RegistryEntry
 from registry.policies import illegal_reason, is_legal
@@ -58,7 +58,7 @@ def apply_promotion(*, promotion: Promotion, actor: User | None) -> Promotion:
     change_stage(
         entry=entry,
         to_stage=promotion.to_stage,
-        cause=StageCause.PROMOTION,
+        cause=StageCause.RESTORE if left in RESTORES else StageCause.PROMOTION,
         actor=actor,
         reason=promotion.reason,
         promotion=promotion,

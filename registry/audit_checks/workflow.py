@@ -14,6 +14,7 @@ from e2i_site.trail.models import TrailEntry
 from registry import trail_events
 from registry.choices import (
     ALLOWED_PROMOTIONS,
+    RESTORES,
     SERVED_STAGES,
     GateOutcome,
     PromotionState,
@@ -77,6 +78,7 @@ def _illegal(change: StageChange) -> str:
     legal = {
         StageCause.REGISTERED: not change.from_stage or change.from_stage == change.to_stage,
         StageCause.PROMOTION: change.to_stage in ALLOWED_PROMOTIONS.get(change.from_stage, ()),
+        StageCause.RESTORE: change.to_stage in RESTORES.get(change.from_stage, ()),
         StageCause.SUCCESSOR: (change.from_stage, change.to_stage)
         == (Stage.PRODUCTION, Stage.ARCHIVED),
         StageCause.ROLLBACK: (change.from_stage, change.to_stage) in _ROLLBACK_MOVES,
@@ -86,14 +88,14 @@ def _illegal(change: StageChange) -> str:
     }
     if not legal.get(StageCause(change.cause), False):
         return f"The step {step} is not allowed for a {change.get_cause_display().lower()}."
-    if change.cause not in (StageCause.PROMOTION, StageCause.SUCCESSOR):
+    if change.cause not in (StageCause.PROMOTION, StageCause.RESTORE, StageCause.SUCCESSOR):
         return ""
     promotion = change.promotion
     if promotion is None:
         return f"The step {step} names no promotion."
     if promotion.state != PromotionState.APPLIED:
         return f"The step {step} belongs to a promotion that is {promotion.state}."
-    if change.cause == StageCause.PROMOTION and (
+    if change.cause != StageCause.SUCCESSOR and (
         promotion.entry_id != change.entry_id or promotion.to_stage != change.to_stage
     ):
         return f"The step {step} names a promotion that asked for something else."

@@ -9,9 +9,9 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from e2i_site.core.decision import Decision
-from registry.choices import ALLOWED_PROMOTIONS, Stage
+from registry.choices import RESTORES, Stage
 from registry.models import RegistryEntry
-from registry.policies import may_request
+from registry.policies import may_request, ways_on
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -25,11 +25,14 @@ class Move:
     decision: Decision
     url: str
     current: bool = False
+    restores: bool = False
 
     @property
     def label(self) -> str:
         if self.stage == Stage.ARCHIVED:
             return "Request to archive"
+        if self.restores:
+            return f"Request to restore to {self.stage}"
         return f"Request for {self.stage}"
 
     @property
@@ -48,8 +51,14 @@ class Move:
 def moves(user: User, entry: RegistryEntry, chosen: str = "") -> list[Move]:
     """The legal ways on, in order of travel; none for a version at its end."""
     return [
-        Move(stage, may_request(user, entry, stage), request_url(entry, stage), stage == chosen)
-        for stage in ALLOWED_PROMOTIONS.get(entry.stage, ())
+        Move(
+            stage,
+            may_request(user, entry, stage),
+            request_url(entry, stage),
+            current=stage == chosen,
+            restores=stage in RESTORES.get(entry.stage, ()),
+        )
+        for stage in ways_on(entry.stage)
     ]
 
 

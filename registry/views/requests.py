@@ -13,12 +13,12 @@ from e2i_site.core.http import errors_on, go_to
 from e2i_site.core.partials import render_page
 from registry import queries
 from registry.actions.request_promotion import request_promotion
-from registry.choices import ALLOWED_PROMOTIONS
+from registry.choices import RESTORES
 from registry.forms import RequestForm
 from registry.gates.evaluate import champion_of, measure
 from registry.governing import governing_policy
 from registry.models import Promotion, PromotionPolicy, RegisteredModel, RegistryEntry
-from registry.policies import may_request
+from registry.policies import may_request, ways_on
 from registry.views.gates import GateView, gate_view
 from registry.views.moves import moves
 from registry.views.policy_words import approvals_in_words
@@ -42,7 +42,7 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _create(request, entry)
     to = request.GET.get("to", "")
-    onward = ALLOWED_PROMOTIONS[entry.stage]
+    onward = ways_on(entry.stage)
     stage = to if to in onward else next(iter(onward), "")
     return _form(request, entry, RequestForm(entry=entry, initial={"to_stage": stage}), stage)
 
@@ -86,6 +86,7 @@ def _form(
         "governing": governing,
         "rules": policy.for_stage(stage) if policy else None,
         "decision": may_request(user, entry, stage),
+        "restores": stage in RESTORES.get(entry.stage, ()),
         "moves": moves(user, entry, stage),
         "gates": _dry_run(entry, stage, policy),
     }

@@ -21,7 +21,7 @@ from registry.actions.request_promotion import request_promotion
 from registry.actions.restore_version import restore_version
 from registry.actions.review_promotion import review_promotion
 from registry.actions.withdraw_promotion import resubmit_promotion, withdraw_promotion
-from registry.choices import ALLOWED_PROMOTIONS, SERVED_STAGES, UNDECIDED, StageCause
+from registry.choices import SERVED_STAGES, UNDECIDED, StageCause
 from registry.history import stages_at
 from registry.models import (
     Promotion,
@@ -31,6 +31,7 @@ from registry.models import (
     Review,
     StageChange,
 )
+from registry.policies import ways_on
 from registry.replay.judge import Result
 from registry.replay.run import replay
 from tests.factories.people import PASSWORD, UserFactory
@@ -130,7 +131,7 @@ class Machine(RuleBasedStateMachine):
     )  # fmt: skip
     def request(self, number: int, to: str, who: str) -> None:
         if to == "next":
-            to = next(iter(ALLOWED_PROMOTIONS[self.stages[number]]), "staging")
+            to = next(iter(ways_on(self.stages[number])), "staging")
         expected = (
             who != "eve"
             and self.follows(number, to)
@@ -264,7 +265,7 @@ class Machine(RuleBasedStateMachine):
         return pk, self.asks[pk]
 
     def follows(self, number: int, to: str) -> bool:
-        return to in ALLOWED_PROMOTIONS[self.stages[number]]
+        return to in ways_on(self.stages[number])
 
     def holder(self, stage: str) -> int | None:
         return next((number for number in VERSIONS if self.stages[number] == stage), None)
@@ -331,7 +332,9 @@ def check_record(world: World) -> None:
         assert where[change.entry_id] == change.from_stage, "a stage that does not follow"
         where[change.entry_id] = change.to_stage
         restored = change.cause == StageCause.ROLLBACK and change.from_stage == "archived"
-        assert restored or change.to_stage in ALLOWED_PROMOTIONS[change.from_stage]
+        assert restored or change.to_stage in ways_on(change.from_stage)
+        asked_back = change.cause == StageCause.RESTORE
+        assert asked_back == ((change.from_stage, change.to_stage) == ("archived", "staging"))
     assert where == dict(world.model.entries.values_list("pk", "stage"))
     for place in stages_at(timezone.now(), world.model.name).places:
         assert place.stage == where[place.entry.pk], "history and row disagree"

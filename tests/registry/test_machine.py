@@ -23,8 +23,8 @@ from registry.actions.request_promotion import request_promotion
 from registry.actions.restore_version import restore_version
 from registry.actions.review_promotion import review_promotion
 from registry.actions.withdraw_promotion import withdraw_promotion
-from registry.choices import ALLOWED_PROMOTIONS
 from registry.models import Promotion, StageChange
+from registry.policies import ways_on
 from tests.factories.people import PASSWORD
 from tests.registry.machine import PEOPLE, VERSIONS, Machine, World, check_record, make_world
 
@@ -75,7 +75,7 @@ def test_people_who_race_do_not_break_it(world: World) -> None:
 
 def _ask(world: World, chance: random.Random) -> None:
     entry = world.version(chance.choice(VERSIONS))
-    onward = ALLOWED_PROMOTIONS[entry.stage]
+    onward = ways_on(entry.stage)
     if onward:
         request_promotion(
             entry=entry, to_stage=onward[0], reason="why not",

@@ -64,6 +64,15 @@ def test_a_step_without_promotion_is_found(staged):
     assert "names no promotion" in messages(audit("4.2b"))
 
 
+def test_a_restore_is_legal_and_needs_its_promotion(staged):
+    StageChange.objects.filter(to_stage="staging").update(from_stage="archived", cause="restore")
+    assert "not allowed for a restore" not in messages(audit("4.2b"))
+    StageChange.objects.filter(to_stage="staging").update(from_stage="shadow")
+    assert "The step shadow → staging is not allowed for a restore." in messages(audit("4.2b"))
+    StageChange.objects.update(from_stage="archived", promotion=None)
+    assert "The step archived → staging names no promotion." in messages(audit("4.2b"))
+
+
 def test_an_approval_that_was_taken_away_is_found(staged):
     Review.objects.update(void_reason="not any more")
     result = audit("5.3")

@@ -271,8 +271,8 @@ def crowd(model: RegisteredModel) -> RegisteredModel:
         ("models/churn/", 7),
         ("models/churn/versions/1/", 6),
         ("models/churn/compare/?a=1&b=2", 3),
-        ("policies/", 2),
-        ("policies/light/1/", 3),
+        ("policies/", 3),
+        ("policies/light/1/", 4),
     ],
 )
 def test_queries(

@@ -137,3 +137,23 @@ def test_queries(
     client = browser(requester)
     with django_assert_num_queries(SESSION + 3):
         client.get(_url(entry))
+
+
+def test_an_archived_version_is_asked_back_and_reviewed_like_any_other(
+    browser: Browser, requester: User, approver: User, model: RegisteredModel, decide: Any
+) -> None:
+    entry = EntryFactory(model=model, stage=Stage.ARCHIVED)
+    client = browser(requester)
+    assert "Request to restore to staging" in _text(client.get(entry.get_absolute_url()))
+    page = _text(client.get(_url(entry)))
+    assert f"Request to restore {entry}" in page and "no rollback leads to it" in page
+    client.post(_url(entry), {"to_stage": "staging", "reason": "Archived by mistake."})
+    promotion = Promotion.objects.get()
+    assert browser(approver).get(promotion.get_absolute_url()).status_code == 200
+    assert decide(promotion, requester, "approve").status_code == 403
+    assert decide(promotion, approver, "approve").status_code == 303
+    change = entry.stage_changes.get()
+    assert (change.from_stage, change.to_stage, change.cause) == ("archived", "staging", "restore")
+    assert change.promotion == promotion
+    entry.refresh_from_db()
+    assert entry.stage == Stage.STAGING
