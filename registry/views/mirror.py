@@ -40,7 +40,9 @@ def mirror(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "state": state,
         "bounds": bounds(state),
-        "kinds": [(kind.replace("_", " ").capitalize(), counts.get(kind, {})) for kind in KINDS],
+        "kinds": [
+            (kind.replace("_", " ").capitalize(), counts[kind]) for kind in KINDS if kind in counts
+        ],
         "hidden_experiments": experiments.order_by("hidden_since")[:HIDDEN_SHOWN],
         "hidden_models": models.order_by("hidden_since")[:HIDDEN_SHOWN],
     }
