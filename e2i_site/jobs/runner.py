@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -14,10 +12,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from e2i_site.jobs import apart
 from e2i_site.jobs.handlers import Cancelled, Handler, LeaseLost, Permanent, Wait, find
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.trail import context
@@ -116,7 +114,7 @@ def run(job_id: int) -> None:
         return
     job, token = claimed
     if find(job.kind).isolated:
-        _run_in_subprocess(job, token)
+        _run_apart(job, token)
     else:
         execute(job, token)
 
@@ -237,16 +235,10 @@ def _heartbeat(ctx: JobContext, handler: Handler, die_on_stop: bool) -> Iterator
         thread.join(timeout=5)
 
 
-def _run_in_subprocess(job: Job, token: uuid.UUID) -> None:
-    """Run the job in its own process; libraries with threads do not survive a fork.
-
-    The child stays in the worker's process group, so that stopping the group stops it. It renews
-    the lease itself: when only the worker dies, the child still ends the job properly.
-    """
+def _run_apart(job: Job, token: uuid.UUID) -> None:
+    """Run the job in a process of its own, and say how that ended if not with an outcome."""
     close_old_connections()
-    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "run_job", str(job.pk)]
-    environment = {**os.environ, "E2I_JOB_TOKEN": str(token)}
-    status = subprocess.run(command, env=environment, check=False).returncode
+    status = apart.run(job.pk, token)
     if status == 0:
         return
     job.refresh_from_db()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -137,12 +138,16 @@ def test_a_worker_killed_in_the_middle_is_taken_up_again(
         **os.environ,
         "DATABASE_URL": database_url,
         "MLFLOW_TRACKING_URI": mlflow,
-        "E2I_JOB_TOKEN": str(token),
         "DJANGO_SETTINGS_MODULE": "e2i_site.settings",
     }
+    ours, theirs = socket.socketpair()
     child = subprocess.Popen(
-        [sys.executable, "manage.py", "run_job", str(job.pk)], cwd=site.BASE_DIR, env=environment
+        [sys.executable, "manage.py", "run_jobs", str(theirs.fileno())],
+        cwd=site.BASE_DIR,
+        env=environment,
+        pass_fds=[theirs.fileno()],
     )
+    ours.sendall(f"{job.pk} {token}".encode())
     deadline = time.monotonic() + 60
     while run.trials.count() < 2 and time.monotonic() < deadline:
         assert child.poll() is None, "it ended before it could be killed"
