@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.urls import reverse_lazy
 
 from registry.choices import ReviewDecision, Stage
 from registry.models import RegistryEntry
@@ -30,7 +31,14 @@ class DecisionForm(forms.Form):
     reason = forms.CharField(
         max_length=5000,
         error_messages={"required": "Give a reason; it goes on record."},
-        widget=forms.Textarea(attrs=_REASON),
+        widget=forms.Textarea(
+            attrs={
+                **_REASON,
+                "data-mentions": reverse_lazy("registry:people"),
+                "aria-controls": "people",
+                "aria-autocomplete": "list",
+            }
+        ),
     )
     password = forms.CharField(
         required=False,

@@ -6,11 +6,15 @@ import re
 from collections.abc import Iterable
 
 from django.contrib.auth.models import User
+from django.db.models import Q
 from django.utils.html import escape
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 
+from e2i_site.core.roles import Role
+
 MOST = 20
+OFFERED = 8
 _AT = re.compile(r"(?<![\w@.+-])@([\w.+@-]{1,150})")
 _TRAILING = ".+-@"
 
@@ -22,6 +26,16 @@ def mentioned(text: str) -> list[User]:
         return []
     people = User.objects.filter(username__in=names, is_active=True)
     return list(people.order_by("username")[:MOST])
+
+
+def named_like(part: str) -> list[User]:
+    """Active people with a role whose user name, or a name of theirs, begins with `part`."""
+    if not part:
+        return []
+    fits = Q(username__istartswith=part) | Q(first_name__istartswith=part)
+    fits |= Q(last_name__istartswith=part)
+    people = User.objects.filter(fits, is_active=True, groups__name__in=Role.values)
+    return list(people.distinct().order_by("username")[:OFFERED])
 
 
 def linked(text: str, names: Iterable[str]) -> SafeString:

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from registry.choices import PromotionState
 from registry.models import Promotion, RegistryEntry, Review
 from tests.core.test_frame_in_browser import ARGUMENTS
-from tests.factories.people import PASSWORD
+from tests.factories.people import PASSWORD, UserFactory
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 Open = Callable[..., Page]
@@ -70,6 +70,30 @@ def test_a_key_and_a_reason_decide(open_as: Open, promotion: Promotion, approver
     assert complaints == []
     review = Review.objects.get()
     assert (review.decision, review.reason) == ("approve", "The calibration convinced me.")
+
+
+def test_a_name_completes_itself_after_an_at(
+    open_as: Open, promotion: Promotion, approver: User
+) -> None:
+    for name in ("amina", "amos"):
+        UserFactory(username=name, roles=["reviewer"])
+    UserFactory(username="amber", roles=[])
+    page = open_as(approver)
+    asked: list[str] = []
+    page.on("request", lambda sent: asked.append(sent.url))
+    page.goto(promotion.get_absolute_url())
+    reason = page.get_by_label("Reason")
+    reason.press_sequentially("Too small, @am")
+    expect(page.get_by_role("option")).to_have_count(2)
+    reason.press("ArrowDown")
+    reason.press("Enter")
+    expect(reason).to_have_value("Too small, @amos ")
+    expect(page.get_by_role("option")).to_have_count(0)
+    reason.press_sequentially("or @ami")
+    page.get_by_role("option", name="amina").click()
+    expect(reason).to_have_value("Too small, @amos or @amina ")
+    (last,) = {url for url in asked if url.endswith("=ami")}
+    assert "small" not in last, "what is typed stays here"
 
 
 def test_without_scripts_a_late_decision_is_not_taken(
