@@ -21,9 +21,6 @@ from registry.sync.pages import present, store
 from registry.sync.session import Session
 from training.sync import LoggedModelMirror, RunMirror
 
-#: Small experiments are read together, up to so many.
-LARGEST_GROUP = 25
-
 
 class Full:
     """Reads everything; goes on where one that died was."""
@@ -96,7 +93,7 @@ class Full:
         begun = [Slice(tuple(ids), since) for ids, since in progress.at if set(ids) <= set(wanted)]
         over = set(progress.done) | {each for some in begun for each in some.experiment_ids}
         rest = [each for each in wanted if each not in over]
-        size = min(LARGEST_GROUP, max(1, len(rest) // (4 * settings.E2I_SYNC_READERS)))
+        size = source.group(len(rest))
         return begun + [Slice(tuple(rest[i : i + size])) for i in range(0, len(rest), size)]
 
     def _say(self, expected: int) -> None:

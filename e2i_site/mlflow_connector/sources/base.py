@@ -87,6 +87,9 @@ class Source(Protocol):
     def runs(self, slices: Iterable[Slice]) -> Iterator[Page | Failure]:
         """Read the slices; pages of one slice come in order, those of several may mingle."""
 
+    def group(self, experiments: int) -> int:
+        """How many of so many experiments are best read together."""
+
     def logged_models(self, experiment_ids: list[str]) -> Iterator[LoggedModel]:
         """All logged models of the experiments that are not deleted."""
 

@@ -9,13 +9,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg2
 import psycopg2.extensions
 
 from e2i_site.mlflow_connector.masking import mask_text
 from e2i_site.mlflow_connector.sources.sql import Database, Row, StoreUnusable
 
-FETCH = 2000
+FETCH = 500
 CONNECT_SECONDS = 10
 
 
@@ -36,6 +37,9 @@ def open_database(uri: str) -> Database:
 class SqliteDatabase:
     """A copy of the file, made by SQLite itself: reading it keeps nobody from writing."""
 
+    # SQLite's own aggregate rounds numbers.
+    object = "exact_object"
+
     def __init__(self, path: Path) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="e2i-mlflow-store-")
         try:
@@ -45,6 +49,7 @@ class SqliteDatabase:
             self._connection = sqlite3.connect(copy, check_same_thread=False)
             with closing(source):
                 source.backup(self._connection)
+            self._connection.create_aggregate(self.object, 2, _Object)  # type: ignore[arg-type]
         except sqlite3.Error as error:
             self._folder.cleanup()
             raise StoreUnusable(f"{path} cannot be read: {error}") from error
@@ -65,6 +70,8 @@ class SqliteDatabase:
 
 class PostgresDatabase:
     """One read-only transaction that sees the store as it was when it began."""
+
+    object = "json_object_agg"
 
     def __init__(self, dsn: str) -> None:
         try:
@@ -91,6 +98,19 @@ class PostgresDatabase:
 
     def close(self) -> None:
         self._connection.close()
+
+
+class _Object:
+    """Names and values as a JSON object."""
+
+    def __init__(self) -> None:
+        self._pairs: dict[str, Any] = {}
+
+    def step(self, key: str, value: Any) -> None:
+        self._pairs[key] = value
+
+    def finalize(self) -> str:
+        return orjson.dumps(self._pairs).decode()
 
 
 def _line(error: psycopg2.Error) -> str:

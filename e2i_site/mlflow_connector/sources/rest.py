@@ -22,6 +22,7 @@ from e2i_site.mlflow_connector.types import LoggedModel, Run
 
 #: Runs asked for at first; what they weigh decides how many come with the next pages.
 FIRST_PAGE, LARGEST_PAGE = 25, 5000
+LARGEST_GROUP = 25
 #: Bytes that a page may take while it is parsed, and what one run and one of its parts take.
 PAGE_BYTES, RUN_BYTES, PART_BYTES = 48_000_000, 1500, 350
 ORDER = ["attributes.start_time ASC", "attributes.run_id ASC"]
@@ -56,6 +57,9 @@ class RestSource:
         self._transport = reads.transport
         self._readers = readers
         self._stop = threading.Event()
+
+    def group(self, experiments: int) -> int:
+        return min(LARGEST_GROUP, max(1, experiments // (4 * self._readers)))
 
     def count(self) -> int | None:
         """Unknown: MLflow counts nothing."""

@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any, Protocol, TypeVar
 
+import orjson
+
 from e2i_site.core.errors import E2IError
 from e2i_site.mlflow_connector.sources.base import Failure, Page, RunRecord, Slice, record_of
 from e2i_site.mlflow_connector.types import (
@@ -28,11 +30,14 @@ from e2i_site.mlflow_connector.types import (
 #: Schema versions (alembic_version) that were tried, and MLflow's versions that have them.
 KNOWN_SCHEMAS = {"dc11669786a5": "3.17"}
 CHUNK = 2000
-METRICS_A_BATCH = 100_000
+LARGEST_GROUP = 500
+#: Characters of params, tags and metrics that are in memory for one page.
+PAGE_CHARACTERS = 8_000_000
 _RUNS = (
-    "SELECT run_uuid, experiment_id, name, status, lifecycle_stage, start_time, end_time,"
-    " artifact_uri, user_id FROM runs"
+    "SELECT r.run_uuid, r.experiment_id, r.name, r.status, r.lifecycle_stage, r.start_time,"
+    " r.end_time, r.artifact_uri, r.user_id, {params}, {tags}, {metrics} FROM runs r"
 )
+_OBJECT = "CAST((SELECT {object}(key, {value}) FROM {table} WHERE run_uuid = r.run_uuid) AS TEXT)"
 _MODELS = (
     "SELECT model_id, experiment_id, name, status, source_run_id, artifact_location,"
     " creation_timestamp_ms, last_updated_timestamp_ms, model_type FROM logged_models"
@@ -47,7 +52,13 @@ class StoreUnusable(E2IError):
 
 
 class Database(Protocol):
-    """A read-only view of the store that does not change while it is open."""
+    """A read-only view of the store that does not change while it is open.
+
+    Attributes:
+        object: SQL's aggregate of names and values into a JSON object.
+    """
+
+    object: str
 
     def rows(self, sql: str, *parameters: Any) -> Iterator[Row]:
         """Rows of a query whose parameters are written `?`."""
@@ -107,6 +118,10 @@ class SqlSource:
     def close(self) -> None:
         self._database.close()
 
+    def group(self, experiments: int) -> int:
+        # Rows lie in the tables about as they came, whatever their experiment.
+        return LARGEST_GROUP
+
     def count(self) -> int | None:
         (row,) = self._database.rows("SELECT count(*) FROM runs")
         return int(row[0])
@@ -117,14 +132,14 @@ class SqlSource:
     def _slice(self, some: Slice) -> Iterator[Page | Failure]:
         """Pages of one slice; each tells the start time at which the next one begins."""
         numbers = [int(each) for each in some.experiment_ids]
-        condition, parameters = self._database.among("experiment_id", numbers)
+        condition, parameters = self._database.among("r.experiment_id", numbers)
         if some.since is not None:
-            condition, parameters = f"{condition} AND start_time >= ?", [*parameters, some.since]
+            condition, parameters = f"{condition} AND r.start_time >= ?", [*parameters, some.since]
         rows = self._database.rows(
-            f"{_RUNS} WHERE {condition} ORDER BY coalesce(start_time, 0), run_uuid",
+            f"{self._query} WHERE {condition} ORDER BY coalesce(r.start_time, 0), r.run_uuid",
             *parameters,
         )
-        batches = self._batches(rows)
+        batches = _batches(rows)
         low, read = some.since, 0
         carried: dict[str, int] = {}
         batch = next(batches, [])
@@ -141,66 +156,23 @@ class SqlSource:
             carried = {run_id: start for run_id, start in starts.items() if start == high}
             low, batch = high, following
 
-    def _batches(self, rows: Iterator[Row]) -> Iterator[list[Row]]:
-        """Rows of runs, so many at a time that all that belongs to them fits into memory."""
-        while chunk := list(islice(rows, CHUNK)):
-            columns = "run_uuid, count(*) FROM latest_metrics"
-            ids = [row[0] for row in chunk]
-            found = self._of(columns, "run_uuid", ids, "GROUP BY run_uuid")
-            counts = {str(run_id): int(count) for run_id, count in found}
-            batch: list[Row] = []
-            weight = 0
-            for row in chunk:
-                weight += counts.get(row[0], 0)
-                if batch and weight > METRICS_A_BATCH:
-                    yield batch
-                    batch, weight = [], counts.get(row[0], 0)
-                batch.append(row)
-            yield batch
+    @property
+    def _query(self) -> str:
+        """All of a run in one row: the database puts together what belongs to it."""
+        value = {"latest_metrics": "CASE WHEN is_nan THEN 'NaN' ELSE value END"}
+        params, tags, metrics = (
+            _OBJECT.format(
+                object=self._database.object, table=table, value=value.get(table, "value")
+            )
+            for table in ("params", "tags", "latest_metrics")
+        )
+        return _RUNS.format(params=params, tags=tags, metrics=metrics)
 
     def _records(self, rows: list[Row]) -> list[RunRecord]:
         ids = [row[0] for row in rows]
-        params = self._pairs("params", ids)
-        tags = self._pairs("tags", ids)
-        metrics = self._metrics(ids)
         datasets = self._datasets(ids)
         outputs = self._outputs(ids)
-        return [
-            record_of(
-                Run(
-                    run_id=run_id,
-                    experiment_id=str(experiment_id),
-                    name=_text(name) or tags[run_id].get("mlflow.runName", ""),
-                    status=status or "",
-                    lifecycle_stage=stage or "active",
-                    start_time=moment(start),
-                    end_time=moment(end),
-                    start_ms=int(start or 0),
-                    end_ms=int(end or 0),
-                    artifact_uri=artifacts or "",
-                    user_id=_text(user_id),
-                    params=params[run_id],
-                    metrics=metrics[run_id],
-                    tags=tags[run_id],
-                    datasets=in_order(datasets[run_id]),
-                    model_outputs=tuple(outputs[run_id]),
-                )
-            )
-            for run_id, experiment_id, name, status, stage, start, end, artifacts, user_id in rows
-        ]
-
-    def _pairs(self, table: str, ids: list[str]) -> dict[str, dict[str, str]]:
-        found: dict[str, dict[str, str]] = defaultdict(dict)
-        for run_id, key, value in self._of(f"run_uuid, key, value FROM {table}", "run_uuid", ids):
-            found[run_id][key] = _text(value)
-        return found
-
-    def _metrics(self, ids: list[str]) -> dict[str, dict[str, float]]:
-        found: dict[str, dict[str, float]] = defaultdict(dict)
-        columns = "run_uuid, key, value, is_nan FROM latest_metrics"
-        for run_id, key, value, is_nan in self._of(columns, "run_uuid", ids):
-            found[run_id][key] = float("nan") if is_nan else number(value)
-        return found
+        return [record_of(_run(row, datasets, outputs)) for row in rows]
 
     def _datasets(self, ids: list[str]) -> dict[str, list[Dataset]]:
         tags: dict[str, dict[str, str]] = defaultdict(dict)
@@ -225,8 +197,7 @@ class SqlSource:
         columns += " AND destination_type = 'MODEL_OUTPUT'"
         for run_id, model_id, step in self._of(columns, "source_id", ids):
             found[run_id].append((int(step or 0), model_id))
-        ordered = {run_id: [each for _, each in sorted(some)] for run_id, some in found.items()}
-        return defaultdict(list, ordered)
+        return {run_id: [each for _, each in sorted(some)] for run_id, some in found.items()}
 
     def _of(self, columns: str, column: str, ids: Sequence[Any], end: str = "") -> Iterator[Row]:
         """Rows of some table that belong to the ids."""
@@ -269,6 +240,50 @@ class SqlSource:
         for model_id, key, value in self._of(columns, "model_id", ids):
             found[model_id][key] = _text(value)
         return found
+
+
+def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
+    """Rows of runs, so many at a time that they fit into memory."""
+    batch: list[Row] = []
+    weight = 0
+    for row in rows:
+        batch.append(row)
+        weight += sum(len(text) for text in row[9:] if text)
+        if len(batch) >= CHUNK or weight >= PAGE_CHARACTERS:
+            yield batch
+            batch, weight = [], 0
+    if batch:
+        yield batch
+
+
+def _run(row: Row, datasets: dict[str, list[Dataset]], outputs: dict[str, list[str]]) -> Run:
+    run_id, experiment_id, name, status, stage, start, end, artifacts, user_id = row[:9]
+    tags = _texts(row[10])
+    return Run(
+        run_id=run_id,
+        experiment_id=str(experiment_id),
+        name=_text(name) or tags.get("mlflow.runName", ""),
+        status=status or "",
+        lifecycle_stage=stage or "active",
+        start_time=moment(start),
+        end_time=moment(end),
+        start_ms=int(start or 0),
+        end_ms=int(end or 0),
+        artifact_uri=artifacts or "",
+        user_id=_text(user_id),
+        params=_texts(row[9]),
+        metrics={key: number(value) for key, value in orjson.loads(row[11] or "{}").items()},
+        tags=tags,
+        datasets=in_order(datasets.get(run_id, ())),
+        model_outputs=tuple(outputs.get(run_id, ())),
+    )
+
+
+def _texts(content: str | None) -> dict[str, str]:
+    """Params or tags, whose values are texts or missing."""
+    if not content:
+        return {}
+    return {key: _text(value) for key, value in orjson.loads(content).items()}
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
