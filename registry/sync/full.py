@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.conf import settings
 from django.utils import timezone
@@ -45,7 +47,8 @@ class Full:
             self._cursor.full = FullProgress(timezone.now().isoformat())
         for source in self._sources():
             try:
-                self._read(source)
+                with _without_old_garbage():
+                    self._read(source)
                 break
             except StoreUnusable as error:
                 self._not_from_sql(error)
@@ -72,7 +75,9 @@ class Full:
         self._session.report.source = source.name
         expected = source.count() or present().count()
         self._say(expected)
-        for outcome in source.runs(self._slices(source)):
+        for outcome in source.runs(
+            self._slices(source), self._mirror.prepare if self._new else None
+        ):
             ids = list(outcome.slice.experiment_ids)
             if isinstance(outcome, Failure):
                 self._failed.update(ids)
@@ -104,6 +109,16 @@ class Full:
         """How many runs there are if the other experiments are as large as those read."""
         done = len(_progress(self._cursor).done)
         return seen * len(self._experiments) // done if done else 0
+
+
+@contextmanager
+def _without_old_garbage() -> Iterator[None]:
+    """What is there already is not garbage; looking through it again and again costs much."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _progress(cursor: Cursor) -> FullProgress:

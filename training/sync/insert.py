@@ -1,14 +1,15 @@
 """Insert many rows at once: COPY on PostgreSQL, one prepared statement on SQLite.
 
 Both are several times faster than bulk_create, which builds an object and a parameter for each
-field of each row. Only new rows come this way; nothing is overwritten.
+field of each row. Only new rows come this way; nothing is overwritten. `encode` needs no database,
+so another thread can do it while this one waits for the database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from io import StringIO
 from typing import Any
 
@@ -18,41 +19,94 @@ from django.db.models import JSONField
 from django.utils import timezone
 
 Values = dict[str, Any]
+#: Values of a row, or the first or last of them, as the database takes them.
+Encoded = str | list[Any]
+_NEXT, _NULL = "\0-", "\0."
+
+
+@cache
+def is_postgresql() -> bool:
+    """Asked for each row, of what Django takes long to look up."""
+    return connection.vendor == "postgresql"
 
 
 def insert(model: type[models.Model], rows: Sequence[Values]) -> None:
     """Insert rows that all have the same fields; the others get their defaults.
 
     Args:
-        rows: values by attribute name. That of a JSON field may be its text.
+        rows: values by attribute name, in the same order. That of a JSON field may be its text.
 
     Raises:
         IntegrityError: a row is there already; none has been inserted.
     """
-    if not rows:
-        return
-    names = tuple(rows[0])
+    if rows:
+        names = tuple(rows[0])
+        insert_encoded(model, names, [encode(row.values()) for row in rows])
+
+
+def encode(values: Iterable[Any]) -> Encoded:
+    """One row, or a part of it."""
+    if not is_postgresql():
+        return [_parameter(value) for value in values]
+    # Escaped all at once, with signs that hold a NUL, which is in no text of ours.
+    text = _NEXT.join([value if isinstance(value, str) else _field(value) for value in values])
+    return escaped(text).replace(_NEXT, "\t").replace(_NULL, r"\N")
+
+
+def joined(head: Encoded, tail: Encoded) -> Encoded:
+    """A row of two encoded parts."""
+    if isinstance(head, str):
+        return f"{head}\t{tail}"
+    return [*head, *tail]
+
+
+def insert_encoded(
+    model: type[models.Model], names: tuple[str, ...], rows: Sequence[Encoded]
+) -> None:
+    """Insert rows of these fields, in this order; the others get their defaults.
+
+    Raises:
+        IntegrityError: a row is there already; none has been inserted.
+    """
     columns, defaults = _table(model, names)
     table = connection.ops.quote_name(model._meta.db_table)
-    if connection.vendor == "postgresql":
-        _copy(table, columns, names, rows, defaults)
+    rest = encode(defaults)
+    if isinstance(rest, str):
+        end = f"\t{rest}\n" if defaults else "\n"
+        copy(table, columns, "".join([f"{row}{end}" for row in rows]))
         return
     marks = ", ".join(["%s"] * len(columns))
-    rest = [_parameter(value) for value in defaults]
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
-            [[*(_parameter(row[name]) for name in names), *rest] for row in rows],
+            [joined(row, rest) for row in rows],
         )
 
 
-def _copy(
-    table: str, columns: Sequence[str], names: tuple[str, ...], rows: Sequence[Values], rest: Any
-) -> None:
-    tail = "".join(f"\t{_field(value)}" for value in rest) + "\n"
-    text = "".join("\t".join([_field(row[name]) for name in names]) + tail for row in rows)
+def copy(table: str, columns: Sequence[str], text: str) -> None:
+    """Send lines of COPY's text format to PostgreSQL."""
     with connection.cursor() as cursor, connection.wrap_database_errors:
+        # Nobody waits for the disk: what a crash of the server loses is read again, because where
+        # the sync stands is committed later, and then all before it is on the disk, too.
+        cursor.execute("SET LOCAL synchronous_commit TO off")
         cursor.cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", StringIO(text))
+
+
+def reserve(model: type[models.Model], count: int) -> list[int]:
+    """Primary keys for so many rows, which nobody else gets. In the transaction that inserts."""
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        if is_postgresql():
+            sequence = "nextval(pg_get_serial_sequence(%s, 'id'))"
+            cursor.execute(
+                f"SELECT {sequence} FROM generate_series(1, %s)",  # noqa: S608
+                [table, count],
+            )
+            return [pk for (pk,) in cursor.fetchall()]
+        # Only one transaction at a time writes, and inserting moves the sequence on.
+        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
+        last = (cursor.fetchone() or (0,))[0]
+    return list(range(last + 1, last + 1 + count))
 
 
 @lru_cache(maxsize=8)
@@ -95,17 +149,16 @@ def _parameter(value: Any) -> Any:
 
 
 def _field(value: Any) -> str:
-    """As COPY's text format has it."""
-    if isinstance(value, str):
-        return _escaped(value)
+    """As COPY's text format has it, not yet escaped."""
     if value is None:
-        return r"\N"
-    if isinstance(value, dict | list):
-        return _escaped(_json(value))
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+        return _NULL
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return _json(value) if isinstance(value, (dict, list)) else str(value)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text as COPY's format has it."""
     if "\\" in text:
         text = text.replace("\\", "\\\\")
     if "\n" in text or "\t" in text or "\r" in text:

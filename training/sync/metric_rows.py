@@ -9,41 +9,47 @@ from django.db import connection
 
 from training.metrics import SPLITS, values
 from training.models import RunMetric, TrainingRun
+from training.sync.insert import copy, escaped, is_postgresql
 from training.sync.names import remember
 
 BATCH = 500
 _OWN = [f"{split}_metrics" for split in SPLITS]
-_EXPAND = """
-    INSERT INTO ml_run_metrics (run_id, key, value)
-    SELECT run.id, metric.key, metric.value::float8
-    FROM ml_training_runs run, jsonb_each_text(run.metrics) metric
-    WHERE run.mlflow_run_id = ANY(%s) AND metric.value <> 'NaN'
-"""
+_COLUMNS = ("run_id", "key", "value")
+#: Stands for the run until its primary key is known; in no text of ours is a NUL.
+_RUN = "\0"
+#: Rows of one run's metrics, as the database takes them.
+Encoded = str | list[tuple[str, float]]
 
 
 def _mirrored(metrics: Mapping[str, float | str]) -> dict[str, float]:
     return {key: float(value) for key, value in metrics.items()}
 
 
-def add(metrics: Mapping[str, Mapping[str, float | str]]) -> None:
-    """Index the metrics of runs that were inserted just now.
+def encode(metrics: Mapping[str, float | str]) -> Encoded:
+    """The metrics of a run that is not there yet, as `TrainingRun.metrics` has them."""
+    if not is_postgresql():
+        return [(key, float(value)) for key, value in metrics.items() if value != "NaN"]
+    names = " ".join(metrics)
+    plain = names.isprintable() and "\\" not in names
+    return "".join(
+        [
+            f"{_RUN}\t{key if plain else escaped(key)}\t{value}\n"
+            for key, value in metrics.items()
+            if value != "NaN"
+        ]
+    )
 
-    Args:
-        metrics: by MLflow's run id, as `TrainingRun.metrics` has them.
-    """
+
+def add(metrics: Mapping[int, Encoded]) -> None:
+    """Index the metrics of runs that were inserted just now, by their primary keys."""
+    if is_postgresql():
+        lines = [str(some).replace(_RUN, str(pk)) for pk, some in metrics.items()]
+        copy("ml_run_metrics", _COLUMNS, "".join(lines))
+        return
+    rows = [(pk, *row) for pk, some in metrics.items() if isinstance(some, list) for row in some]
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_EXPAND, [list(metrics)])
-            return
-        pks = TrainingRun.objects.filter(mlflow_run_id__in=metrics)
         cursor.executemany(
-            "INSERT INTO ml_run_metrics (run_id, key, value) VALUES (%s, %s, %s)",
-            [
-                (pk, key, float(value))
-                for pk, run_id in pks.values_list("pk", "mlflow_run_id")
-                for key, value in metrics[str(run_id)].items()
-                if value != "NaN"
-            ],
+            "INSERT INTO ml_run_metrics (run_id, key, value) VALUES (%s, %s, %s)", rows
         )
 
 

@@ -13,12 +13,12 @@ BATCH = 500
 
 def names_of(records: Iterable[RunRecord]) -> set[Name]:
     """(kind, name) of everything that the runs have."""
-    found: set[Name] = set()
+    found: dict[str, set[str]] = {"metric": set(), "param": set(), "tag": set()}
     for record in records:
-        found.update(("metric", name) for name in record.metrics)
-        found.update(("param", name) for name in record.run.params)
-        found.update(("tag", name) for name in record.run.tags)
-    return found
+        found["metric"].update(record.metrics)
+        found["param"].update(record.run.params)
+        found["tag"].update(record.run.tags)
+    return {(kind, name) for kind, names in found.items() for name in names}
 
 
 def remember(names: Iterable[Name]) -> None:

@@ -17,10 +17,10 @@ from training.models import MlflowExperiment, TrainingRun
 from training.sync import metric_rows
 from training.sync.counts import Counts
 from training.sync.derive import derived, mirrored, salt
-from training.sync.insert import insert
+from training.sync.insert import Encoded, encode, insert_encoded, joined, reserve
 from training.sync.names import Name, names_of, remember
 
-CHUNK = 1000
+CHUNK = 2000
 UPDATE_BATCH = 100
 Item = TypeVar("Item")
 
@@ -31,6 +31,15 @@ class _Known:
 
     mirror_hash: str
     parent_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _New:
+    """A row to insert, without its key and its parent's, as the database takes it."""
+
+    names: tuple[str, ...]
+    values: Encoded
+    metrics: metric_rows.Encoded
 
 
 class RunMirror:
@@ -49,6 +58,7 @@ class RunMirror:
         self._salts = {key: salt(row) for key, row in self._experiments.items()}
         self._orphans: dict[str, str] = {}
         self._names: set[Name] = set()
+        self._prepared: dict[str, _New] = {}
 
     def mirror(self, records: Iterable[RunRecord]) -> None:
         """Write what is new or changed, each chunk in a transaction."""
@@ -119,38 +129,44 @@ class RunMirror:
     def _hash(self, record: RunRecord) -> str:
         return record.digest + self._salts[record.run.experiment_id]
 
-    def _insert(self, records: list[RunRecord], counts: Counts) -> None:
-        """Insert parents before their children, so that these can point to them."""
-        counts.created += len(records)
-        rest = {record.run.run_id: record for record in records}
-        while rest:
-            ready = [
-                record
-                for run_id, record in rest.items()
-                if record.run.parent_run_id == run_id or record.run.parent_run_id not in rest
-            ] or list(rest.values())
-            parents = _parents(ready)
-            insert(TrainingRun, [self._row(record, parents) for record in ready])
-            metric_rows.add({record.run.run_id: record.metrics for record in ready})
-            for record in ready:
-                del rest[record.run.run_id]
-                parent = record.run.parent_run_id
-                if parent and parent not in parents:
-                    self._orphans[record.run.run_id] = parent
+    def prepare(self, records: Iterable[RunRecord]) -> None:
+        """Make the rows of runs that are probably new. In any thread: no database is asked."""
+        for record in records:
+            if record.run.experiment_id in self._experiments:
+                self._prepared[record.run.run_id] = self._new(record)
 
-    def _row(self, record: RunRecord, parents: dict[str, int]) -> dict[str, Any]:
+    def _insert(self, records: list[RunRecord], counts: Counts) -> None:
+        """Insert children beside their parents: the database looks for these only at the end."""
+        if not records:
+            return
+        counts.created += len(records)
+        ids = [each.run.run_id for each in records]
+        pks = dict(zip(ids, reserve(TrainingRun, len(ids)), strict=True))
+        parents = _parents(records) | pks
+        rows, metrics = [], {}
+        for record in records:
+            run_id, parent_id = record.run.run_id, record.run.parent_run_id
+            parent = parents.get(parent_id or "")
+            if parent_id and parent is None:
+                self._orphans[run_id] = parent_id
+            new = self._prepared.pop(run_id, None) or self._new(record)
+            pk = pks[run_id]
+            rows.append(joined(encode((pk, None if parent == pk else parent)), new.values))
+            metrics[pk] = new.metrics
+        insert_encoded(TrainingRun, ("id", "parent_id", *new.names), rows)
+        metric_rows.add(metrics)
+
+    def _new(self, record: RunRecord) -> _New:
         """A new row; JSON that is there as text need not be made again."""
         run = record.run
         values = mirrored(record) | derived(run, self._experiments[run.experiment_id])
         if values["hyperparameters"] is run.params:
             values["hyperparameters"] = record.params_json
-        return values | {
-            "params": record.params_json,
-            "metrics": record.metrics_json,
-            "tags": record.tags_json,
-            "mirror_hash": self._hash(record),
-            "parent_id": parents.get(run.parent_run_id or ""),
-        }
+        values["params"] = record.params_json
+        values["metrics"] = record.metrics_json
+        values["tags"] = record.tags_json
+        values["mirror_hash"] = self._hash(record)
+        return _New(tuple(values), encode(values.values()), metric_rows.encode(record.metrics))
 
     def _update(self, records: list[RunRecord], ours: dict[str, int], counts: Counts) -> None:
         if not records:

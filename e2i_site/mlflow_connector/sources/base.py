@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,13 +79,21 @@ class Failure:
     error: MLflowError
 
 
+Prepare = Callable[[list[RunRecord]], None]
+
+
 class Source(Protocol):
     """One way to read runs and logged models."""
 
     name: str
 
-    def runs(self, slices: Iterable[Slice]) -> Iterator[Page | Failure]:
-        """Read the slices; pages of one slice come in order, those of several may mingle."""
+    def runs(
+        self, slices: Iterable[Slice], prepare: Prepare | None = None
+    ) -> Iterator[Page | Failure]:
+        """Read the slices; pages of one slice come in order, those of several may mingle.
+
+        `prepare` gets the records of each page first, in the thread that read them.
+        """
 
     def group(self, experiments: int) -> int:
         """How many of so many experiments are best read together."""

@@ -16,7 +16,14 @@ from typing import Any
 
 from e2i_site.mlflow_connector.errors import BreakerOpen, Busy, MLflowError, Rejected
 from e2i_site.mlflow_connector.reads import Reads
-from e2i_site.mlflow_connector.sources.base import Failure, Page, RunRecord, Slice, record_of
+from e2i_site.mlflow_connector.sources.base import (
+    Failure,
+    Page,
+    Prepare,
+    RunRecord,
+    Slice,
+    record_of,
+)
 from e2i_site.mlflow_connector.transport import count_request, is_worth_repeating
 from e2i_site.mlflow_connector.types import LoggedModel, Run
 
@@ -57,6 +64,7 @@ class RestSource:
         self._transport = reads.transport
         self._readers = readers
         self._stop = threading.Event()
+        self._prepare: Prepare | None = None
 
     def group(self, experiments: int) -> int:
         return min(LARGEST_GROUP, max(1, experiments // (4 * self._readers)))
@@ -72,12 +80,15 @@ class RestSource:
         """End waits between attempts."""
         self._stop.set()
 
-    def runs(self, slices: Iterable[Slice]) -> Iterator[Page | Failure]:
+    def runs(
+        self, slices: Iterable[Slice], prepare: Prepare | None = None
+    ) -> Iterator[Page | Failure]:
         """Pages in the order in which MLflow answers.
 
         Raises:
             Unreachable: the breaker is open, so that no slice can be read now.
         """
+        self._prepare = prepare
         waiting = deque(slices)
         pool = ThreadPoolExecutor(self._readers, thread_name_prefix="mlflow-read")
         asked: dict[Future[_Answer], _Reading] = {}
@@ -161,13 +172,16 @@ class RestSource:
             **({"page_token": reading.token} if reading.token else {}),
         )
         try:
-            return _Answer(list(_records(data)), data.get("next_page_token") or None)
+            answer = _Answer(list(_records(data)), data.get("next_page_token") or None)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             which = ", ".join(reading.slice.experiment_ids)
             raise Rejected(
                 f"MLflow's answer about the runs of experiment {which} cannot be understood: "
                 f"{type(error).__name__} {error}"
             ) from error
+        if self._prepare:
+            self._prepare(answer.records)
+        return answer
 
 
 def _records(data: dict[str, Any]) -> Iterator[RunRecord]:

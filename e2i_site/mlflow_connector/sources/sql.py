@@ -16,7 +16,14 @@ from typing import Any, Protocol, TypeVar
 import orjson
 
 from e2i_site.core.errors import E2IError
-from e2i_site.mlflow_connector.sources.base import Failure, Page, RunRecord, Slice, record_of
+from e2i_site.mlflow_connector.sources.base import (
+    Failure,
+    Page,
+    Prepare,
+    RunRecord,
+    Slice,
+    record_of,
+)
 from e2i_site.mlflow_connector.types import (
     Dataset,
     Experiment,
@@ -126,10 +133,12 @@ class SqlSource:
         (row,) = self._database.rows("SELECT count(*) FROM runs")
         return int(row[0])
 
-    def runs(self, slices: Iterable[Slice]) -> Iterator[Page | Failure]:
-        return ahead(page for each in slices for page in self._slice(each))
+    def runs(
+        self, slices: Iterable[Slice], prepare: Prepare | None = None
+    ) -> Iterator[Page | Failure]:
+        return ahead(page for each in slices for page in self._slice(each, prepare))
 
-    def _slice(self, some: Slice) -> Iterator[Page | Failure]:
+    def _slice(self, some: Slice, prepare: Prepare | None) -> Iterator[Page | Failure]:
         """Pages of one slice; each tells the start time at which the next one begins."""
         numbers = [int(each) for each in some.experiment_ids]
         condition, parameters = self._database.among("r.experiment_id", numbers)
@@ -146,6 +155,8 @@ class SqlSource:
         while True:
             following = next(batches, [])
             records = self._records(batch)
+            if prepare:
+                prepare(records)
             read += len(records)
             high = int(following[0][5] or 0) if following else None
             starts = carried | {each.run.run_id: each.run.start_ms for each in records}
