@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 
 
 class PolicyQuerySet(models.QuerySet["PromotionPolicy"]):
@@ -52,6 +53,9 @@ class PromotionPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} v{self.version}"
+
+    def get_absolute_url(self) -> str:
+        return reverse("registry:policy", args=[self.name, self.version])
 
     @property
     def content(self) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def _publish(request: HttpRequest, person: User) -> HttpResponse:
         form.add_error(None, str(error))
         return _page(request, form, status=409)
     messages.success(request, f"{policy} is published and in force.")
-    return go_to(request, "registry:policy", name=policy.name, version=policy.version)
+    return go_to(request, policy)
 
 
 def _beginning(request: HttpRequest) -> tuple[str, str]:
