@@ -58,14 +58,18 @@ class FaultProxy:
     """Listens on a free port and forwards to `upstream`; `requests` lists what came."""
 
     def __init__(self, upstream: str) -> None:
-        parts = urlsplit(upstream)
-        self._upstream = (parts.hostname or "127.0.0.1", parts.port or 80)
+        self.redirect(upstream)
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self.requests: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def redirect(self, upstream: str) -> None:
+        """Forward new connections to another server."""
+        parts = urlsplit(upstream)
+        self._upstream = (parts.hostname or "127.0.0.1", parts.port or 80)
 
     def fault(
         self,

@@ -1,37 +1,35 @@
-"""Whatever people do in MLflow, in whatever order, with syncs and crashes in between: the mirror
-never shows what was never true, and after a full sync it equals MLflow exactly.
+"""Whatever people do in MLflow, in whatever order, also while a sync reads, with crashes at any
+statement and restarts of MLflow: the mirror never shows what was never true, and after a full
+sync it equals MLflow exactly.
 
-E2I_TEST_WALKS=20 walks longer and further, with restarts of MLflow.
+What a crash leaves is what others see at that moment, so crashes anywhere look at every moment.
+E2I_TEST_WALKS=20 walks longer and further.
 """
 
 from __future__ import annotations
 
-import json
-import math
 import os
-import random
-import time
-from collections import defaultdict
+import re
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
+from django.utils import timezone
 
-from e2i_site.activity.models import MlflowEvent
 from e2i_site.mlflow_connector import MLflowConnector, get_connector
-from registry.models import RegisteredModel, RegistryEntry
+from registry.models import SyncState
 from registry.sync import sync
 from tests.faults import FaultProxy
 from tests.mlflow_process import start_server, stop_group
-from training.models import MlflowExperiment, TrainingRun
+from tests.registry.walk import MODELS, RUNS, Walk
 
 WALKS = int(os.environ.get("E2I_TEST_WALKS", "2"))
 STEPS = 45 if WALKS <= 2 else 150
-KEYS = ("a", "b", "ü/x")
-VALUES = (0.5, -1.0, math.inf, math.nan, 1e-300)
-GONE = "gone"
-State = str
 
 
 class Killed(BaseException):
@@ -39,20 +37,33 @@ class Killed(BaseException):
 
 
 class Server:
-    """A real MLflow that can be restarted, behind a line that can be cut."""
+    """A real MLflow behind a line that can be cut; another process can take its place."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.process, self.url = start_server(folder)
         self.proxy = FaultProxy(self.url)
+        self._pool = ThreadPoolExecutor(1)
+        self._next: Future[Any] | None = None
+
+    def prepare(self) -> None:
+        """Begin to start the process that takes over, which takes seconds."""
+        self._next = self._next or self._pool.submit(start_server, self.folder)
 
     def restart(self) -> None:
-        stop_group(self.process.pid)
-        port = int(self.url.rpartition(":")[2])
-        self.process, self.url = start_server(self.folder, port)
+        """The old process dies without a word, and another answers at the same address."""
+        self.prepare()
+        assert self._next is not None
+        stop_group(self.process.pid, politely=0)
+        self.process, self.url = self._next.result()
+        self._next = None
+        self.proxy.redirect(self.url)
 
     def stop(self) -> None:
         self.proxy.close()
+        if self._next:
+            stop_group(self._next.result()[0].pid, politely=0)
+        self._pool.shutdown()
         stop_group(self.process.pid)
 
 
@@ -68,248 +79,95 @@ def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
 
 
-class Walk:
-    """Random acts of people, and everything that was ever true."""
+@contextmanager
+def at_statement(number: int, happens: Callable[[], None], *, of: str = "") -> Iterator[None]:
+    """Let something happen before the statement of that number, and before each one later on.
 
-    def __init__(self, server: Server, connector: MLflowConnector, seed: int) -> None:
-        self.random = random.Random(seed)
-        self.server, self.connector = server, connector
-        self.people = MLflowConnector(server.url, connector.journal_dir)
-        self.ever: dict[Any, set[State]] = defaultdict(set)
-        self.now: dict[Any, State] = {}
-        self.count = 0
-        self.see()
+    Args:
+        of: how the statements that count begin, as a pattern.
+    """
+    left = [number]
 
-    # --- acts ---
+    def wrapper(execute: Any, sql: str, *args: Any) -> Any:
+        left[0] -= bool(re.match(of, sql))
+        # What a transaction did is undone by the database itself when its client dies.
+        if left[0] < 0 and not sql.startswith(("ROLLBACK", "SAVEPOINT")):
+            happens()
+        return execute(sql, *args)
 
-    def act(self) -> str:
-        acts: list[Callable[[], None]] = [
-            self.experiment, self.run, self.run, self.run, self.log, self.log, self.log, self.late,
-            self.end, self.end, self.delete_run, self.restore_run, self.rename_run,
-            self.delete_experiment, self.restore_experiment, self.model, self.version,
-            self.version, self.alias, self.alias, self.drop_alias, self.version_tag,
-            self.drop_version, self.rename_model, self.drop_model,
-        ]  # fmt: skip
-        act = self.random.choice(acts)
-        act()
-        self.see()
-        return act.__name__
-
-    def post(self, path: str, method: str = "POST", **body: Any) -> Any:
-        return self.people.transport.write(method, path, **body)
-
-    def name(self, kind: str) -> str:
-        self.count += 1
-        return f"{kind} ž{time.time_ns()}-{self.count}"
-
-    def one(self, kind: str, *, deleted: bool | None = False) -> Any:
-        """Any thing of a kind, or None."""
-        found = [
-            key
-            for key, state in self.now.items()
-            if key[0] == kind and state != GONE
-            if deleted is None or json.loads(state).get("deleted", False) == deleted
-        ]
-        return self.random.choice(found) if found else None
-
-    def experiment(self) -> None:
-        self.post("experiments/create", name=self.name("experiment"))
-
-    def run(self) -> None:
-        if (experiment := self.one("experiment")) is None:
-            return
-        start = int(time.time() * 1000) - self.random.choice((0, 0, 1, 3_600_000, 10**12))
-        self.post("runs/create", experiment_id=experiment[1], start_time=max(start, 0))
-
-    def log(self) -> None:
-        if (run := self.one("run")) is None:
-            return
-        key, value = self.random.choice(KEYS), self.random.choice(VALUES)
-        sent = value if math.isfinite(value) else str(value).replace("inf", "Infinity")
-        sent = "NaN" if math.isnan(value) else sent
-        metric = {"key": key, "value": sent, "timestamp": self.count, "step": self.count}
-        tag = {"key": self.random.choice(KEYS), "value": self.name("tag")}
-        self.post("runs/log-batch", run_id=run[1], metrics=[metric], tags=[tag])
-
-    def late(self) -> None:
-        if (run := self.one("run")) is not None:
-            param = {"key": self.name("param"), "value": "π"}
-            self.post("runs/log-batch", run_id=run[1], params=[param])
-
-    def end(self) -> None:
-        if (run := self.one("run")) is not None:
-            status = self.random.choice(("FINISHED", "FAILED", "KILLED"))
-            now = int(time.time() * 1000)
-            self.post("runs/update", run_id=run[1], status=status, end_time=now)
-
-    def rename_run(self) -> None:
-        if (run := self.one("run")) is not None:
-            self.post("runs/update", run_id=run[1], run_name=self.name("renamed"))
-
-    def delete_run(self) -> None:
-        if (run := self.one("run")) is not None:
-            self.post("runs/delete", run_id=run[1])
-
-    def restore_run(self) -> None:
-        if (run := self.one("run", deleted=True)) is not None:
-            self.post("runs/restore", run_id=run[1])
-
-    def delete_experiment(self) -> None:
-        experiment = self.one("experiment")
-        if experiment is not None and experiment[1] != "0":
-            self.post("experiments/delete", experiment_id=experiment[1])
-
-    def restore_experiment(self) -> None:
-        if (experiment := self.one("experiment", deleted=True)) is not None:
-            self.post("experiments/restore", experiment_id=experiment[1])
-
-    def model(self) -> None:
-        self.post("registered-models/create", name=self.name("model").replace(" ", "_"))
-
-    def version(self) -> None:
-        if (model := self.one("model")) is not None:
-            self.post("model-versions/create", name=model[1], source="s3://somewhere/else")
-
-    def alias(self) -> None:
-        if (version := self.one("version")) is not None:
-            body = {"name": version[1], "version": version[2], "alias": self.random.choice("xy")}
-            self.post("registered-models/alias", **body)
-
-    def drop_alias(self) -> None:
-        if (model := self.one("model")) is not None:
-            body = {"name": model[1], "alias": self.random.choice("xy")}
-            self.post("registered-models/alias", "DELETE", **body)
-
-    def version_tag(self) -> None:
-        if (version := self.one("version")) is not None:
-            self.people.set_version_tag(version[1], version[2], "t", self.name("tag"))
-
-    def drop_version(self) -> None:
-        if (version := self.one("version")) is not None:
-            self.post("model-versions/delete", "DELETE", name=version[1], version=version[2])
-
-    def rename_model(self) -> None:
-        if (model := self.one("model")) is not None:
-            new = self.name("new").replace(" ", "_")
-            self.post("registered-models/rename", name=model[1], new_name=new)
-
-    def drop_model(self) -> None:
-        if (model := self.one("model")) is not None and self.random.random() < 0.4:
-            self.post("registered-models/delete", "DELETE", name=model[1])
-
-    # --- what is true ---
-
-    def see(self) -> None:
-        """Read all of MLflow; what it does not list any more is gone."""
-        self.now = dict.fromkeys(self.now, GONE) | dict(_in_mlflow(self.people))
-        for key, state in self.now.items():
-            self.ever[key].add(state)
-
-    def check_nothing_was_invented(self) -> None:
-        for key, state in _in_rows():
-            assert state in self.ever[key], (key, state, self.ever[key])
-        for event in MlflowEvent.objects.filter(subject_kind="run", kind="metric_added"):
-            states = [json.loads(s) for s in self.ever["run", event.subject_id] if s != GONE]
-            assert any(s["metrics"].get(event.key) == event.after for s in states)
-        for event in MlflowEvent.objects.filter(kind__in=("alias_set", "alias_moved")):
-            states = [json.loads(s) for s in self.ever["model", event.subject_id] if s != GONE]
-            assert any(s["aliases"].get(event.key) == event.after for s in states)
-
-    def check_equal(self) -> None:
-        rows = dict(_in_rows())
-        present = {key: state for key, state in self.now.items() if state != GONE}
-        assert {key: rows.get(key) for key in present} == present
-        assert {key for key, state in rows.items() if state != GONE} == set(present)
+    with connection.execute_wrapper(wrapper):
+        yield
 
 
-def _plain(value: float) -> float | str:
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+def die() -> None:
+    raise Killed
 
 
-def _state(**facts: Any) -> State:
-    return json.dumps(facts, sort_keys=True)
+#: Between two of them others see the same.
+WRITES = "INSERT|UPDATE|DELETE|RELEASE"
 
 
-def _in_mlflow(people: MLflowConnector) -> Iterator[tuple[Any, State]]:
-    experiments = list(people.iter_experiments())
-    for each in experiments:
-        deleted = each.lifecycle_stage == "deleted"
-        yield ("experiment", each.experiment_id), _state(name=each.name, deleted=deleted)
-    for run in people.iter_runs([each.experiment_id for each in experiments]):
-        yield (
-            ("run", run.run_id),
-            _state(
-                deleted=run.is_deleted,
-                status=run.status.lower(),
-                name=run.name,
-                params=run.params,
-                tags=run.tags,
-                metrics={key: _plain(value) for key, value in run.metrics.items()},
-            ),
-        )
-    for model in people.iter_registered_models():
-        yield ("model", model.name), _state(aliases=model.aliases, tags=model.tags)
-    for version in people.iter_model_versions():
-        yield ("version", version.name, version.version), _state(tags=version.tags)
+class Meanwhile:
+    """A few acts, one before each statement."""
+
+    def __init__(self, acts: list[Callable[[], None]]) -> None:
+        self.acts = acts
+
+    def __call__(self) -> None:
+        if self.acts:
+            self.acts.pop()()
 
 
-def _in_rows() -> Iterator[tuple[Any, State]]:
-    """What our tables say. A run's row never goes: MLflow keeps deleted runs."""
-    for each in MlflowExperiment.objects.all():
-        yield ("experiment", each.mlflow_id), _state(name=each.name, deleted=each.deleted)
-    for run in TrainingRun.objects.all():
-        yield (
-            ("run", run.mlflow_run_id),
-            _state(
-                deleted=run.deleted_in_mlflow,
-                status=run.status,
-                name=run.run_name,
-                params=run.params,
-                tags=run.tags,
-                metrics=run.metrics,
-            ),
-        )
-    for model in RegisteredModel.objects.all():
-        there = _state(aliases=model.aliases, tags=model.tags)
-        yield ("model", model.name), GONE if model.deleted_in_mlflow else there
-    for entry in RegistryEntry.objects.all():
-        there = _state(tags=entry.tags)
-        key = ("version", entry.model_id, str(entry.model_version))
-        yield key, GONE if entry.deleted_in_mlflow else there
-
-
-def _killed_after(calls: int) -> Callable[..., None]:
-    left = [calls]
-
-    def progress(*args: Any) -> None:
-        left[0] -= 1
-        if left[0] < 0:
-            raise Killed
-
-    return progress
-
-
-def _sync_somehow(walk: Walk, settings: Any) -> None:
-    """A sync of any kind, whole, killed at some point, or over a line that breaks."""
+def sync_somehow(walk: Walk, server: Server, settings: Any, *, restarting: bool) -> None:
+    """A sync of any kind: whole, killed anywhere, over a line that breaks, or amid acts."""
     chance = walk.random
-    if hasattr(settings, "MLFLOW_BACKEND_STORE_URI"):
-        store = f"sqlite:///{walk.server.folder / 'mlflow.sqlite3'}"
-        settings.MLFLOW_BACKEND_STORE_URI = chance.choice(("", store))
+    store = f"sqlite:///{server.folder / 'mlflow.sqlite3'}"
+    settings.MLFLOW_BACKEND_STORE_URI = chance.choice(("", store))
     full = chance.random() < 0.4
-    how = chance.choice(("whole", "whole", "killed", "line"))
+    how = chance.choice(("whole", "killed", "killed", "line", "amid", "amid"))
+    if restarting:
+        settings.MLFLOW_BACKEND_STORE_URI, how = "", "restart"
+    number = {"killed": chance.randrange(20), "restart": 5}.get(how, chance.randrange(90))
+    happens = {
+        "killed": die,
+        "amid": Meanwhile([walk.act] * chance.randrange(1, 4)),
+        "restart": Meanwhile([server.restart]),
+    }.get(how, lambda: None)
     if how == "line":
         mode = chance.choice(("drop", "truncate", "busy"))
-        walk.server.proxy.fault(mode, "search", skip=chance.randrange(4), times=1)
+        server.proxy.fault(mode, "search", skip=chance.randrange(4), times=1)
+    walk.did.append(f"sync {how} {number} {'full' if full else ''}")
     try:
-        sync(full=full, progress=_killed_after(chance.randrange(6)) if how == "killed" else None)
+        with at_statement(number, happens, of=WRITES if how == "killed" else ""):
+            sync(full=full)
     except Killed:
         assert how == "killed"
+        # Its lease runs out.
+        SyncState.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
     except Exception:
-        assert how == "line"
+        assert how in ("line", "restart")
     finally:
-        walk.server.proxy.heal()
+        server.proxy.heal()
+
+
+def die_everywhere(walk: Walk) -> int:
+    """The same sync, killed before its first write, its second, and so on; returns how many."""
+    for acts in (walk.run, walk.log, walk.log, walk.log, walk.alias, walk.rename_experiment):
+        acts()
+    walk.see(RUNS, MODELS)
+    number, died = 0, True
+    while died:
+        died = False
+        with transaction.atomic():
+            try:
+                with at_statement(number, die, of=WRITES):
+                    sync(full=True)
+            except Killed:
+                died = True
+            walk.check_nothing_was_invented()
+            transaction.set_rollback(True)
+        number += 1
+    return number
 
 
 @pytest.mark.timeout(600 if WALKS > 2 else 180)
@@ -319,19 +177,20 @@ def test_the_mirror_tells_the_truth(
 ) -> None:
     settings.MLFLOW_TRACKING_URI = server.proxy.url
     settings.MLFLOW_JOURNAL_DIR = tmp_path / "journals"
-    walk = Walk(server, get_connector(), seed)
-    did = []
+    walk = Walk(MLflowConnector(server.proxy.url, get_connector().journal_dir), seed)
+    restart_at = STEPS // 2 if seed == 0 or WALKS > 2 else None
+    if restart_at:
+        server.prepare()
     for step in range(STEPS):
-        did.append(walk.act())
-        if walk.random.random() < 0.2:
-            _sync_somehow(walk, settings)
-            did.append("sync")
+        walk.act()
+        if walk.random.random() < 0.2 or step == restart_at:
+            sync_somehow(walk, server, settings, restarting=step == restart_at)
             walk.check_nothing_was_invented()
-        if WALKS > 2 and step == STEPS // 2:
-            server.restart()
+    if restart_at is None or WALKS > 2:
+        assert die_everywhere(walk) > 10
     sync(full=True)
-    walk.see()
+    walk.see(RUNS, MODELS)
     walk.check_nothing_was_invented()
     walk.check_equal()
     again = sync(full=True)
-    assert (again.runs.updated, again.models.updated, again.versions.updated) == (0, 0, 0), did
+    assert (again.runs.updated, again.models.updated, again.versions.updated) == (0, 0, 0), walk.did
