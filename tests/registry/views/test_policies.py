@@ -105,8 +105,7 @@ def test_models_are_governed_by_choice_by_pattern_or_by_default(
 
 
 def test_it_is_downloaded_as_it_was_written(browser: Browser, approver: User) -> None:
-    policy = PromotionPolicy.objects.newest("default")
-    assert policy is not None
+    policy = PromotionPolicy.objects.get(name="default", version=1)
     answer = browser(approver).get("/registry/policies/default/1/document/")
     assert answer["Content-Disposition"] == 'attachment; filename="default-v1.yaml"'
     assert read(answer.content.decode()).content == policy.content
