@@ -107,8 +107,9 @@ def dependencies(context: GateContext) -> Measurement:
         return inconclusive("The model's requirements.txt is empty.", **details)
     if loose or broken:
         parts = [f"not pinned: {', '.join(loose)}"] if loose else []
-        parts += broken
-        return failed(f"{'; '.join(parts).capitalize()}.", **details)
+        parts += [f"not usable: {', '.join(broken)}"] if broken else []
+        words = "; ".join(parts)
+        return failed(f"{words[0].upper()}{words[1:]}.", **details)
     return passed(f"All {len(rows)} are pinned, installed and importable.", **details)
 
 

@@ -30,19 +30,35 @@ def _check(line: str) -> dict[str, Any]:
         return _row(line, problem=f"cannot be read: {str(error).splitlines()[0]}")
     if wanted.marker is not None and not wanted.marker.evaluate():
         return _row(line, pinned=_is_pinned(wanted))
-    try:
-        installed = metadata.version(wanted.name)
-    except metadata.PackageNotFoundError:
+    owner = _installed(wanted.name)
+    if owner is None:
         return _row(line, pinned=_is_pinned(wanted), problem="is not installed here")
+    installed = metadata.version(owner)
     problem = ""
     if not wanted.specifier.contains(installed, prereleases=True):
         problem = f"{installed} is installed here"
     return _row(
         line,
         pinned=_is_pinned(wanted),
-        installed=installed,
-        problem=problem or _import_problem(wanted.name),
+        installed=installed if _same(owner, wanted.name) else f"{installed} ({owner})",
+        problem=problem or _import_problem(owner),
     )
+
+
+def _installed(name: str) -> str | None:
+    """The installed distribution: of that name, else one that brings the module of that name.
+
+    A build of a library has another name and the same module: xgboost-cpu brings xgboost.
+    """
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return next(iter(_owners().get(name.replace("-", "_"), ())), None)
+    return name
+
+
+def _same(one: str, other: str) -> bool:
+    return one.replace("_", "-").lower() == other.replace("_", "-").lower()
 
 
 def _row(
@@ -59,11 +75,10 @@ def _is_pinned(wanted: Requirement) -> bool:
 
 def _import_problem(name: str) -> str:
     """Why none of the distribution's modules imports; "" when one does."""
-    wanted = name.replace("_", "-").lower()
     modules = [
         module
         for module, owners in _owners().items()
-        if any(owner.replace("_", "-").lower() == wanted for owner in owners)
+        if any(_same(owner, name) for owner in owners)
         and module.isidentifier()
         and not module.startswith("_")
     ]
