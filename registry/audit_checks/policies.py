@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 from e2i_site.audit.choices import Priority
@@ -12,6 +13,12 @@ from registry import trail_events
 from registry.gates.evaluate import content_hash
 from registry.governing import FALLBACK
 from registry.models import PromotionPolicy
+
+# They publish the default policy without anybody's signature.
+_MIGRATIONS = (
+    "registry.migrations.0002_policies",
+    "registry.migrations.0020_stricter_default_policy",
+)
 
 
 @check(
@@ -41,8 +48,9 @@ def policies_are_as_published(context: CheckContext) -> Iterator[SubjectOutcome]
 
 
 def _came_with_e2i(policy: PromotionPolicy) -> bool:
-    first = (policy.name, policy.version) == (FALLBACK, 1)
-    return first and policy.published_by_id is None
+    if policy.name != FALLBACK or policy.published_by_id is not None or policy.model_patterns:
+        return False
+    return any(policy.stages == import_module(name).STAGES for name in _MIGRATIONS)
 
 
 def _problems(policy: PromotionPolicy, entry: TrailEntry) -> Iterator[str]:

@@ -31,9 +31,10 @@ def test_what_was_published_passes_and_what_was_slipped_in_is_found(
     said = dict(result.outcomes.values_list("subject_label", "message"))
     assert said == {
         "default v1": "It came with E2I.",
+        "default v2": "It came with E2I.",
         "churn v1": "Published by administrator, signed.",
     }
-    PolicyFactory(name="default", version=2)
+    PolicyFactory(name="default", version=3)
     assert "no entry of its publication" in messages(audit("5.3d"))
 
 
@@ -50,6 +51,15 @@ def test_a_row_that_somebody_changed_past_the_triggers_is_found(
 ) -> None:
     _past_the_triggers(f"UPDATE ml_promotion_policies SET {change} WHERE id = {policy.pk}")
     assert says in messages(audit("5.3d"))
+
+
+def test_a_default_policy_that_is_not_the_one_that_came_is_found() -> None:
+    first = PromotionPolicy.objects.get(name="default", version=1)
+    _past_the_triggers(
+        "UPDATE ml_promotion_policies SET stages = replace(stages, '1000', '1') "
+        f"WHERE id = {first.pk}"
+    )
+    assert messages(audit("5.3d")) == "The trail has no entry of its publication."
 
 
 def test_a_statement_that_somebody_changed_is_found(policy: PromotionPolicy) -> None:
