@@ -40,6 +40,9 @@ def test_a_policy_is_checked_replayed_and_published(
     document = page.get_by_label("Document (YAML)")
     document.fill(SOURCE.replace("approver", "king"))
     expect(page.get_by_text("Line 6, column 27")).to_be_visible()
+    page.get_by_role("button", name="Go to line 6").click()
+    selected = "getSelection().toString()"
+    assert page.evaluate(selected) == "    approvals: {count: 1, roles: [king]}"
     document.fill(SOURCE.replace("count: 1", "count: 2"))
     expect(page.get_by_text("It can be published.")).to_be_visible()
     expect(page.get_by_text("2 approvals by an approver.")).to_be_visible()
@@ -48,8 +51,6 @@ def test_a_policy_is_checked_replayed_and_published(
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert complaints == []
     assert found_by_axe(page) == []
-    page.emulate_media(color_scheme="dark")
-    assert found_by_axe(page, runOnly=["color-contrast"]) == []
     page.get_by_label("Why does it change?").fill("Two see more.")
     page.get_by_label("Your password").fill(PASSWORD)
     page.keyboard.press("Enter")
