@@ -19,13 +19,17 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
+from e2i_site.activity.models import MlflowEvent
 from e2i_site.mlflow_connector import MLflowConnector, get_connector
 from registry.models import SyncState
 from registry.sync import sync
+from tests.activity.conftest import Others
 from tests.faults import FaultProxy
 from tests.mlflow_process import start_server, stop_group
+from tests.mlflow_store import store_like_ours
 from tests.registry.walk import MODELS, RUNS, Walk
 
 WALKS = int(os.environ.get("E2I_TEST_WALKS", "2"))
@@ -37,18 +41,24 @@ class Killed(BaseException):
 
 
 class Server:
-    """A real MLflow behind a line that can be cut; another process can take its place."""
+    """A real MLflow behind a line that can be cut; another process can take its place.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.process, self.url = start_server(folder)
+    Its store is in a database of the same kind as ours.
+    """
+
+    def __init__(self, folder: Path, store: str) -> None:
+        self.folder, self.store = folder, store
+        self.process, self.url = self._start()
         self.proxy = FaultProxy(self.url)
         self._pool = ThreadPoolExecutor(1)
         self._next: Future[Any] | None = None
 
     def prepare(self) -> None:
         """Begin to start the process that takes over, which takes seconds."""
-        self._next = self._next or self._pool.submit(start_server, self.folder)
+        self._next = self._next or self._pool.submit(self._start)
+
+    def _start(self) -> Any:
+        return start_server(self.folder, options=("--backend-store-uri", self.store))
 
     def restart(self) -> None:
         """The old process dies without a word, and another answers at the same address."""
@@ -68,10 +78,12 @@ class Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("walked"))
-    yield server
-    server.stop()
+def server(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("walked")
+    with store_like_ours(folder) as store:
+        server = Server(folder, store)
+        yield server
+        server.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -121,8 +133,7 @@ class Meanwhile:
 def sync_somehow(walk: Walk, server: Server, settings: Any, *, restarting: bool) -> None:
     """A sync of any kind: whole, killed anywhere, over a line that breaks, or amid acts."""
     chance = walk.random
-    store = f"sqlite:///{server.folder / 'mlflow.sqlite3'}"
-    settings.MLFLOW_BACKEND_STORE_URI = chance.choice(("", store))
+    settings.MLFLOW_BACKEND_STORE_URI = chance.choice(("", server.store))
     full = chance.random() < 0.4
     how = chance.choice(("whole", "killed", "killed", "line", "amid", "amid"))
     if restarting:
@@ -194,3 +205,25 @@ def test_the_mirror_tells_the_truth(
     walk.check_equal()
     again = sync(full=True)
     assert (again.runs.updated, again.models.updated, again.versions.updated) == (0, 0, 0), walk.did
+
+
+def test_what_others_change_becomes_activity(
+    server: Server, db: None, settings: Any, tmp_path: Path
+) -> None:
+    settings.MLFLOW_TRACKING_URI = server.proxy.url
+    settings.MLFLOW_JOURNAL_DIR = tmp_path / "journals"
+    others = Others(get_connector())
+    name, run_id = others.model(versions=2), others.run(team="a")
+    others.connector.set_alias(name, "team", 1)
+    sync()
+    others.connector.set_alias(name, "team", 2)
+    others.metric(run_id, "late", 0.5)
+    others.post("model-versions/delete", "DELETE", name=name, version="1")
+    sync(full=True)
+    fields = ("subject_kind", "kind", "key", "before", "after")
+    mine = MlflowEvent.objects.filter(Q(model_name=name) | Q(subject_id=run_id))
+    assert sorted(mine.values_list(*fields)) == [
+        ("model", "alias_moved", "team", "1", "2"),
+        ("run", "metric_added", "late", None, 0.5),
+        ("version", "deleted", "", None, None),
+    ]
