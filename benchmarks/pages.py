@@ -5,7 +5,7 @@ sees it, the admin as the administrator does. Beside pages that MLflow has too s
 MLflow's own server takes for the call its interface makes for the same content.
 
 Without --data-dir the demo is run first, in a temporary directory. The list of runs is measured
-once more among many runs, in a database of its own.
+once more among many runs, and that of models among many models, in databases of their own.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ def main() -> None:
             report = measure(instance, options.repeats)
     for count in [options.runs or 10_000] if not options.full else [100_000, 1_000_000]:
         _add_runs(report, count, beside_mlflow=count <= MOST_IN_MLFLOW)
+    for versions in (10, 25) if options.full else (10,):
+        _add_models(report, versions)
     report.finish()
 
 
@@ -86,6 +88,18 @@ def _add_runs(report: Report, count: int, *, beside_mlflow: bool) -> None:
         f"{count:,} runs: database is the time of all queries of the answer; the whole answer is "
         "of Django's test client, its comparison MLflow's REST search of the same runs."
     )
+
+
+def _add_models(report: Report, versions: int) -> None:
+    """The page of models among 2,000, on PostgreSQL where there is one, else on SQLite."""
+    with postgres() as database:
+        command = [sys.executable, "-m", "benchmarks._models", "--versions", str(versions)]
+        command += ["--database", database] if database else []
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    place = "PostgreSQL" if database else "SQLite"
+    for each in json.loads(done.stdout)["results"]:
+        what = f"2,000 models of {versions} versions, {place}, {each['what']}"
+        report.results.append(Result(what, each["ours"], each["unit"]))
 
 
 @contextlib.contextmanager

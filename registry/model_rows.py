@@ -7,7 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import BigIntegerField, CharField, Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import (
+    BigIntegerField,
+    CharField,
+    Count,
+    Exists,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+)
 from django.db.models.functions import Cast
 
 from registry.choices import ALIASED_STAGES, Stage
@@ -100,28 +109,31 @@ class ModelRow:
 
 
 def with_versions(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
-    """Adds `version_count`, `newest_version`, `head_version`, and the job that carries aliases
-    to MLflow now."""
+    """Adds `version_count`, `newest_version`, `head_version`, which governed stages it was ever
+    in, and the job that carries aliases to MLflow now."""
     job = carrying()
     versions = RegistryEntry.objects.filter(model=OuterRef("name")).order_by()
+    changes = StageChange.objects.filter(entry__model=OuterRef("name")).order_by()
     return models.select_related("experiment").annotate(
         version_count=Subquery(versions.values("model").annotate(n=Count("pk")).values("n")),
         newest_version=newest_version(),
         head_version=head_version(),
         carrying_state=Subquery(job.values("state")[:1]),
         carrying_message=Subquery(job.values("message")[:1]),
+        **{_used(stage): Exists(changes.filter(to_stage=stage)) for stage in ALIASED_STAGES},
     )
+
+
+def _used(stage: Stage) -> str:
+    return f"used_{stage}"
 
 
 def model_rows(models: Sequence[RegisteredModel]) -> list[ModelRow]:
-    """What the list says of each model of `with_versions`; 4 queries whatever their number."""
+    """What the list says of each model of `with_versions`; 3 queries whatever their number."""
     rows = {model.name: ModelRow(model, *_numbers(model)) for model in models}
     _add_versions(rows)
-    changes = StageChange.objects.filter(
-        entry__model__name__in=list(rows), to_stage__in=ALIASED_STAGES
-    )
-    for name, stage in changes.order_by().values_list("entry__model__name", "to_stage").distinct():
-        rows[name].used.add(stage)
+    for row in rows.values():
+        row.used = {stage for stage in ALIASED_STAGES if getattr(row.model, _used(stage), False)}
     for promotion in open_promotions().filter(entry__model__name__in=list(rows)):
         rows[promotion.entry.model_id].promotions.append(promotion)
     for name, number in _findings_of(models).items():

@@ -64,15 +64,16 @@ MODELS = Subject(
     "stage in (shadow, production)",
 )
 CARRY_KIND = "registry.carry_stage"
-HEAD, NEWEST = "head_version", "newest_version"
+HEAD_RUN, NEWEST = "head_run", "newest_version"
 
 
 def narrow(models: QuerySet[RegisteredModel], terms: Sequence[Term]) -> QuerySet[RegisteredModel]:
     """Models that fit all terms; SearchError, with its place, for a term that means nothing."""
     conditions = [condition(term) for term in terms]
-    kinds = {term.kind for term in terms}
-    if kinds & {Kind.METRIC, Kind.PARAM}:
-        models = models.alias(**{HEAD: head_version()})
+    if any(term.kind in (Kind.METRIC, Kind.PARAM) for term in terms):
+        models = models.alias(**{HEAD_RUN: head_run()})
+    for name in {term.name for term in terms if term.kind == Kind.METRIC}:
+        models = models.alias(**{_metric(name): head_metric(name)})
     if any(term.name in ("user", "version") for term in terms if term.kind == Kind.ATTRIBUTE):
         models = models.alias(**{NEWEST: newest_version()})
     return models.filter(*conditions)
@@ -84,11 +85,12 @@ def condition(term: Term) -> Q:
         case Kind.WORD:
             return Q(name__icontains=term.value)
         case Kind.METRIC:
-            rows = RunMetric.objects.filter(metric_range(term, subject=MODELS), key=term.name)
-            return Q(Exists(rows.filter(of_head("run__entries"))))
+            # Of each model the one value: there are far more values in a range than models.
+            found = metric_range(term, _metric(term.name), MODELS)
+            there = Q(**{f"{_metric(term.name)}__isnull": False})
+            return there & found if term.op == "!=" else found
         case Kind.PARAM:
-            runs = TrainingRun.objects.filter(json_text("params", term))
-            return Q(Exists(runs.filter(of_head("entries"))))
+            return Q(Exists(TrainingRun.objects.filter(json_text("params", term), of_head("pk"))))
         case Kind.TAG:
             return json_text("tags", term)
         case _:
@@ -102,13 +104,30 @@ def newest_version() -> Combinable:
 
 def head_version() -> Combinable:
     """The number of the version in production, else of the newest one."""
-    production = _versions().filter(stage=Stage.PRODUCTION)
-    return Coalesce(Subquery(production.values("model_version")[:1]), newest_version())
+    return Coalesce(Subquery(_production().values("model_version")[:1]), newest_version())
 
 
-def of_head(path: str) -> Q:
-    """What belongs to a model's head, within a subquery; `path` leads to the version."""
-    return Q(**{f"{path}__model_id": OuterRef("name"), f"{path}__model_version": OuterRef(HEAD)})
+def head_run() -> Combinable:
+    """The run that made the head; 0 or null when none is known."""
+    # That of a version in production counts also where it has none.
+    known = _production().values(run=Coalesce("training_run_id", 0))
+    return Coalesce(Subquery(known[:1]), Subquery(_versions().values("training_run_id")[:1]))
+
+
+def head_metric(name: str) -> Combinable:
+    """A metric of the head, of models that have HEAD_RUN; null when it has none."""
+    rows = RunMetric.objects.filter(of_head("run_id"), key=name)
+    return Subquery(rows.values("value")[:1])
+
+
+def _metric(name: str) -> str:
+    """What that column is called: a metric's name may hold anything."""
+    return f"metric_{name.encode().hex()}"
+
+
+def of_head(field: str) -> Q:
+    """What belongs to the run of a model's head, within a subquery; `field` holds the run."""
+    return Q(**{field: OuterRef(HEAD_RUN)})
 
 
 def carrying() -> QuerySet[Job]:
@@ -126,6 +145,11 @@ def open_findings() -> FindingQuerySet:
 
 def _versions() -> QuerySet[RegistryEntry]:
     return RegistryEntry.objects.filter(model=OuterRef("name")).order_by("-model_version")
+
+
+def _production() -> QuerySet[RegistryEntry]:
+    """There is one at most."""
+    return RegistryEntry.objects.filter(model=OuterRef("name"), stage=Stage.PRODUCTION).order_by()
 
 
 def _stage(term: Term) -> Q:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 from django.db.models import F, QuerySet, Subquery
 
-from e2i_site.core.paging import KeyedSection, Position, Section
+from e2i_site.core.paging import Position, Section
 from registry.models import RegisteredModel
 from registry.search.conditions import (
-    HEAD,
+    HEAD_RUN,
     MODELS,
-    head_version,
+    head_metric,
+    head_run,
     narrow,
     newest_version,
     of_head,
 )
-from training.models import RunMetric, TrainingRun
+from training.models import TrainingRun
 from training.search.expressions import JSONText
 from training.search.grammar import Kind, Term
 from training.search.order import Order, Orders, first_text
@@ -38,6 +38,19 @@ MODEL_ORDERS = Orders(
     numbers=frozenset({"version"}),
     times=frozenset({"updated", "created"}),
 )
+
+
+@dataclass(frozen=True)
+class ModelSection(Section):
+    """A section whose rows are shown as `full` has them, which has the key, too."""
+
+    full: QuerySet[RegisteredModel] | None = None
+
+    def take(self, count: int, position: Position | None = None) -> list[RegisteredModel]:
+        """As in Section: what is shown of a model is only looked up for those of the page."""
+        near = self.ordered().filter(self.beyond(position, key=self.key)).values("pk")[:count]
+        full = RegisteredModel.objects.all() if self.full is None else self.full
+        return list(replace(self, rows=full).ordered().filter(pk__in=near))
 
 
 @dataclass(frozen=True)
@@ -60,15 +73,15 @@ class ModelListing:
         There are thousands of models, not millions: each page sorts those that fit.
         """
         if self.order.kind == Kind.ATTRIBUTE and self.order.name == "name":
-            return [self._section(self.models, "name")]  # Each has one.
-        keyed = self._keyed()
+            return [self._section(self.models, self.full, "name")]  # Each has one.
+        keyed, full = self._keyed(self.models), self._keyed(self.full)
         return [
-            self._section(keyed.filter(**{f"{KEY}__isnull": False}), KEY),
-            self._section(keyed.filter(**{f"{KEY}__isnull": True}), ""),
+            self._section(keyed.filter(**{f"{KEY}__isnull": False}), full, KEY),
+            self._section(keyed.filter(**{f"{KEY}__isnull": True}), full, ""),
         ]
 
     def every(self, chunk: int = 500) -> Iterator[list[RegisteredModel]]:
-        """All models in order, some at a time; each chunk is two queries."""
+        """All models in order, some at a time; each chunk is one query."""
         for section in self.sections():
             position = None
             while rows := section.take(chunk, position):
@@ -76,17 +89,19 @@ class ModelListing:
                 value = getattr(rows[-1], section.key) if section.key else None
                 position = Position(rows[-1].pk, value)
 
-    def _keyed(self) -> QuerySet[RegisteredModel]:
+    def _keyed(self, models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
         if self.order.kind == Kind.ATTRIBUTE:
-            return self.models.annotate(**{KEY: self.order.expression})
+            return models.annotate(**{KEY: self.order.expression})
         if self.order.kind == Kind.TAG:
-            return self.models.annotate(**{KEY: JSONText("tags", self.order.name)})
-        rows: QuerySet[Any] = RunMetric.objects.filter(of_head("run__entries"), key=self.order.name)
-        values: QuerySet[Any, Any] = rows.values("value")
-        if self.order.kind == Kind.PARAM:
-            runs = TrainingRun.objects.filter(of_head("entries"))
-            values = runs.values(text=JSONText("params", self.order.name))
-        return self.models.alias(**{HEAD: head_version()}).annotate(**{KEY: Subquery(values[:1])})
+            return models.annotate(**{KEY: JSONText("tags", self.order.name)})
+        models = models.alias(**{HEAD_RUN: head_run()})
+        if self.order.kind == Kind.METRIC:
+            return models.annotate(**{KEY: head_metric(self.order.name)})
+        runs = TrainingRun.objects.filter(of_head("pk"))
+        values = runs.values(text=JSONText("params", self.order.name))
+        return models.annotate(**{KEY: Subquery(values[:1])})
 
-    def _section(self, rows: QuerySet[RegisteredModel], key: str) -> Section:
-        return KeyedSection(rows, key, self.order.descending, self.order.read, self.full)
+    def _section(
+        self, rows: QuerySet[RegisteredModel], full: QuerySet[RegisteredModel], key: str
+    ) -> Section:
+        return ModelSection(rows, key, self.order.descending, self.order.read, full)
