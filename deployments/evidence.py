@@ -20,15 +20,15 @@ def gather(window: ShadowWindow, now: datetime | None = None) -> ShadowEvidence:
     rows = list(
         TrafficMinute.objects.filter(
             deployment=window.deployment_id, minute__gte=start, minute__lte=until
-        ).order_by("minute")
+        )
+        .order_by("minute")
+        .values_list("minute", "requests", "errors", "slow", "dropped", "latency")
     )
     return ShadowEvidence(
         opened_at=window.opened_at,
         until=until,
-        minutes=tuple(
-            Minute(row.minute, row.requests, row.errors, row.slow, row.dropped) for row in rows
-        ),
-        latency=merged(Histogram.from_json(row.latency) for row in rows),
+        minutes=tuple(Minute(*counts) for *counts, _ in rows),
+        latency=merged(Histogram.from_json(latency) for *_, latency in rows),
         void=_void_reason(window),
     )
 

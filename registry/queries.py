@@ -205,7 +205,7 @@ def version(model_name: str, number: int) -> QuerySet[RegistryEntry]:
     """One version with everything its page shows beside lists."""
     return RegistryEntry.objects.filter(
         model__name=model_name, model_version=number
-    ).select_related(*_WITH_RUN, *_MORE)
+    ).select_related(*_WITH_RUN, *_MORE, "card__updated_by")
 
 
 def _long_of_run(prefix: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from registry.views import (
+    card,
     deprecate,
     emergency,
     mirror,
@@ -35,6 +36,7 @@ urlpatterns = [
     path(
         "models/<path:name>/versions/<int:number>/deprecate/", deprecate.deprecate, name="deprecate"
     ),
+    path("models/<path:name>/versions/<int:number>/card/", card.card, name="card"),
     path("models/<path:name>/compare/", versions.compare_two, name="compare"),
     path("models/<path:name>/", models.model, name="model"),
     path("promotions/", queue.promotions, name="promotions"),

@@ -14,6 +14,7 @@ class ModelCard(models.Model):
     Mitchell et al., Model Cards for Model Reporting, 2019.
     """
 
+    LONGEST = 10_000
     FIELDS = ("description", "intended_use", "limitations", "owner", "ethical_considerations")
 
     entry = models.OneToOneField(RegistryEntry, on_delete=models.PROTECT, related_name="card")
@@ -42,6 +43,11 @@ class ModelCard(models.Model):
         """{field: text}, without the empty ones."""
         texts = {name: getattr(self, name).strip() for name in self.FIELDS}
         return {name: text for name, text in texts.items() if text}
+
+    @property
+    def seen(self) -> str:
+        """Tells this state of the card from every other."""
+        return self.updated_at.isoformat()
 
 
 class VersionSignature(models.Model):

@@ -14,7 +14,7 @@ from registry import queries
 from registry.comparison import columns, compare
 from registry.history import trail_entries
 from registry.models import Promotion, RegisteredModel, RegistryEntry
-from registry.policies import may_deprecate
+from registry.policies import may_deprecate, may_write_card
 from registry.views.events import stage_events
 from registry.views.forest import with_forests
 from registry.views.lineage import lineage
@@ -39,6 +39,9 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "history": stage_events(history, with_version=False, trail=trail_entries(history)),
         "findings": queries.findings_about(model=None, entries=[entry]),
         "lineage": lineage(entry),
+        "card_lines": card_lines(entry),
+        "card_url": reverse("registry:card", args=[name, number]),
+        "may_write_card": may_write_card(request.user),  # type: ignore[arg-type]
         "may_deprecate": may_deprecate(request.user, entry),  # type: ignore[arg-type]
         "moves": moves(request.user, entry),  # type: ignore[arg-type]
         "columns": columns(entry).items(),
@@ -78,6 +81,13 @@ def compare_two(request: HttpRequest, name: str) -> HttpResponse:
         "everything": request.GET.get("all") == "1",
     }
     return render_page(request, "registry/compare.html", context)
+
+
+def card_lines(entry: RegistryEntry) -> list[tuple[str, str]]:
+    """(label, text) of what the version's card says."""
+    written = getattr(entry, "card", None)
+    content = written.content if written else {}
+    return [(name.replace("_", " ").capitalize(), text) for name, text in content.items()]
 
 
 def _promotions(entry: RegistryEntry) -> QuerySet[Promotion]:

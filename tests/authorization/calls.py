@@ -136,6 +136,7 @@ BODIES: dict[str, Any] = {
     },
     "registry/models/<name>/versions/<number>/stop/": _typed("serving"),
     "registry/models/<name>/versions/<number>/deprecate/": {"password": PASSWORD, **REASON},
+    "registry/models/<name>/versions/<number>/card/": {"owner": "Risk team"},
     "api/v1/versions/<pk>/deprecate/": {"password": PASSWORD, **REASON},
     "registry/policies/edit/": {"source": DOCUMENT, "seen": "0", "password": PASSWORD, **REASON},
     "registry/policies/edit/check/": {"source": DOCUMENT},
