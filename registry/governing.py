@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from typing import Protocol
 
 from django.db.models import F, Window
 from django.db.models.functions import RowNumber
@@ -29,19 +31,27 @@ def specificity(pattern: str) -> tuple[int, int]:
     return len(pattern) - wild, -wild
 
 
-def claim(name: str, policies: Iterable[PromotionPolicy]) -> tuple[PromotionPolicy, str] | None:
-    """The policy whose most specific pattern fits the model, with that pattern.
+class Claims:
+    """Which policy's most specific pattern fits a model's name.
 
     Between equally specific patterns the first policy by name wins.
     """
-    claims = [
-        (specificity(pattern), policy, pattern)
-        for policy in sorted(policies, key=lambda each: each.name)
-        for pattern in policy.model_patterns
-        if fnmatchcase(name, pattern)
-    ]
-    best = max(claims, key=lambda each: each[0], default=None)
-    return (best[1], best[2]) if best else None
+
+    def __init__(self, policies: Iterable[PromotionPolicy]) -> None:
+        patterns = [
+            (pattern, policy)
+            for policy in sorted(policies, key=lambda each: each.name)
+            for pattern in policy.model_patterns
+        ]
+        patterns.sort(key=lambda each: specificity(each[0]), reverse=True)
+        self._patterns = [
+            (re.compile(translate(pattern)).match, policy, pattern) for pattern, policy in patterns
+        ]
+
+    def of(self, name: str) -> tuple[PromotionPolicy, str] | None:
+        """The policy, with the pattern that fits; None when none does."""
+        fitting = ((policy, pattern) for fits, policy, pattern in self._patterns if fits(name))
+        return next(fitting, None)
 
 
 def newest_policies() -> list[PromotionPolicy]:
@@ -55,8 +65,17 @@ def governing_policy(model: RegisteredModel) -> Governing:
     return governing_policies([model])[model.name]
 
 
+class Named(Protocol):
+    """A model, or a row of its name and an administrator's choice."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def policy_name(self) -> str: ...
+
+
 def governing_policies(
-    models: Sequence[RegisteredModel], proposed: PromotionPolicy | None = None
+    models: Iterable[Named], proposed: PromotionPolicy | None = None
 ) -> Mapping[str, Governing]:
     """{model: what governs it}; 1 query whatever their number.
 
@@ -64,20 +83,21 @@ def governing_policies(
     """
     policies = newest_policies()
     if proposed is not None:
-        others = (each for each in policies if each.name != proposed.name)
-        policies = sorted([*others, proposed], key=lambda each: each.name)
-    by_name = {policy.name: policy for policy in policies}
-    return {model.name: _governing(model, policies, by_name) for model in models}
+        policies = [*(each for each in policies if each.name != proposed.name), proposed]
+    by_name, claims = {policy.name: policy for policy in policies}, Claims(policies)
+    return {model.name: _governing(model, claims, by_name) for model in models}
 
 
-def _governing(
-    model: RegisteredModel,
-    policies: Sequence[PromotionPolicy],
-    by_name: Mapping[str, PromotionPolicy],
-) -> Governing:
+def governing_every_model(proposed: PromotionPolicy | None = None) -> Mapping[str, Governing]:
+    """{model: what governs it} of all models, by name; 2 queries."""
+    rows = RegisteredModel.objects.order_by("name").values_list("name", "policy_name", named=True)
+    return governing_policies(rows, proposed)
+
+
+def _governing(model: Named, claims: Claims, by_name: Mapping[str, PromotionPolicy]) -> Governing:
     if chosen := model.policy_name:
         return Governing(chosen, by_name.get(chosen), "an administrator chose it for this model")
-    if found := claim(model.name, policies):
+    if found := claims.of(model.name):
         policy, pattern = found
         return Governing(policy.name, policy, f"its pattern {pattern} fits the model's name")
     return Governing(FALLBACK, by_name.get(FALLBACK), "no other policy claims this model")

@@ -13,8 +13,8 @@ from django.db.models import Case, F, JSONField, QuerySet, Value, When
 from registry.choices import UNDECIDED, GateOutcome, PromotionState, ReviewDecision, Stage
 from registry.document.read import Document
 from registry.gates.parameters import max_age_hours
-from registry.governing import governing_policies
-from registry.models import GateResult, Promotion, PromotionPolicy, RegisteredModel, Review
+from registry.governing import governing_every_model
+from registry.models import GateResult, Promotion, PromotionPolicy, Review
 from registry.policies import deeds
 from registry.replay.facts import Approval, Past, StoredGate
 from registry.replay.judge import Judgement, Result, judge, settings_of
@@ -97,8 +97,7 @@ def replay(proposed: PromotionPolicy, since: datetime | None = None) -> Replay:
 
 
 def _claimed(proposed: PromotionPolicy) -> list[str]:
-    models = list(RegisteredModel.objects.only("name", "policy_name"))
-    governed = governing_policies(models, proposed)
+    governed = governing_every_model(proposed)
     return [name for name, governing in governed.items() if governing.policy is proposed]
 
 

@@ -17,8 +17,8 @@ from e2i_site.core.decision import Decision
 from e2i_site.core.partials import render_page
 from registry.document.diff import line_diff
 from registry.document.write import source_of
-from registry.governing import Governing, governing_policies
-from registry.models import PromotionPolicy, RegisteredModel
+from registry.governing import governing_every_model
+from registry.models import PromotionPolicy
 from registry.policies import may_replay
 from registry.views.policy_words import changes_in_words, rules_in_words
 
@@ -35,7 +35,7 @@ def policies(request: HttpRequest) -> HttpResponse:
             promotion_count=Count("promotions")
         )
     )
-    governed = Counter(each.name for each in _governing().values())
+    governed = Counter(each.name for each in governing_every_model().values())
     names = dict.fromkeys(policy.name for policy in found)
     groups = [(name, [p for p in found if p.name == name], governed[name]) for name in names]
     return render_page(request, "registry/policies.html", {"groups": groups, **_may_write(request)})
@@ -50,7 +50,7 @@ def policy(request: HttpRequest, name: str, version: int) -> HttpResponse:
     )
     siblings = PromotionPolicy.objects.filter(name=name).defer("stages", "source")
     versions = list(siblings.order_by("-version"))
-    governed = _governing().items()
+    governed = governing_every_model().items()
     context = {
         "policy": found,
         "stages": list(rules_in_words(found)),
@@ -102,12 +102,6 @@ def _chosen(
     if number not in versions:
         raise Http404(f"There is no version {number} of this policy.")
     return versions[number]
-
-
-def _governing() -> Mapping[str, Governing]:
-    """{model: what governs it}, by name; 2 queries."""
-    models = RegisteredModel.objects.only("name", "policy_name").order_by("name")
-    return governing_policies(list(models))
 
 
 def _may_write(request: HttpRequest) -> dict[str, Decision]:

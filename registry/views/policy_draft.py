@@ -11,8 +11,8 @@ from registry.choices import OPEN_PROMOTION
 from registry.document.diff import Line, line_diff
 from registry.document.read import Document, DocumentInvalid, Placed, read
 from registry.document.write import source_of
-from registry.governing import Governing, governing_policies
-from registry.models import Promotion, PromotionPolicy, RegisteredModel
+from registry.governing import Governing, governing_every_model
+from registry.models import Promotion, PromotionPolicy
 from registry.replay.run import proposed_policy
 from registry.views.policy_words import StageRules, changes_in_words, rules_in_words
 
@@ -136,12 +136,11 @@ class Draft:
         proposed, newest = self.proposed, self.newest
         if proposed is None or (newest and newest.model_patterns == proposed.model_patterns):
             return None
-        models = list(RegisteredModel.objects.only("name", "policy_name").order_by("name"))
-        before, after = governing_policies(models), governing_policies(models, proposed)
+        before, after = governing_every_model(), governing_every_model(proposed)
         mine = proposed.name
         return Reach(
-            [each.name for each in models if _comes(mine, before[each.name], after[each.name])],
-            [each.name for each in models if _comes(mine, after[each.name], before[each.name])],
+            [name for name in after if _comes(mine, before[name], after[name])],
+            [name for name in after if _comes(mine, after[name], before[name])],
         )
 
 
