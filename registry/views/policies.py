@@ -15,6 +15,8 @@ from django.views.decorators.http import require_safe
 
 from e2i_site.core.decision import Decision
 from e2i_site.core.partials import render_page
+from e2i_site.trail.models import TrailEntry
+from registry import trail_events
 from registry.document.diff import line_diff
 from registry.document.write import source_of
 from registry.governing import governing_every_model
@@ -56,6 +58,7 @@ def policy(request: HttpRequest, name: str, version: int) -> HttpResponse:
         "stages": list(rules_in_words(found)),
         "versions": versions,
         "newest": versions[0].version,
+        "published": _published(found),
         "governed": [(model, why) for model, why in governed if why.name == name],
         "editor": reverse("registry:policy_editor") + f"?from={name}&version={version}",
         "document": reverse("registry:policy_document", args=[name, version]),
@@ -102,6 +105,12 @@ def _chosen(
     if number not in versions:
         raise Http404(f"There is no version {number} of this policy.")
     return versions[number]
+
+
+def _published(policy: PromotionPolicy) -> TrailEntry | None:
+    """The trail's entry of its publication; 1 query."""
+    about = {"subject_type": policy._meta.label_lower, "subject_id": str(policy.pk)}
+    return TrailEntry.objects.filter(event=trail_events.POLICY_PUBLISHED, **about).first()
 
 
 def _may_write(request: HttpRequest) -> dict[str, Decision]:

@@ -274,7 +274,7 @@ def crowd(model: RegisteredModel) -> RegisteredModel:
         ("models/churn/versions/1/", 6),
         ("models/churn/compare/?a=1&b=2", 3),
         ("policies/", 3),
-        ("policies/light/1/", 4),
+        ("policies/light/1/", 5),
     ],
 )
 def test_queries(

@@ -100,6 +100,12 @@ def test_it_is_published_signed_and_then_in_force(client: Client, policy: Promot
     done = _publish(client, STRICTER, 1)
     assert (done.status_code, done["Location"]) == (303, "/registry/policies/strict/2/")
     assert PromotionPolicy.objects.newest("strict").source == STRICTER  # type: ignore[union-attr]
+    page = words_of(client.get("/registry/policies/strict/2/"))
+    assert "Pat Administrator (administrator) I publish strict v2. Signed 20" in page
+    unsigned = words_of(client.get("/registry/policies/strict/1/"))
+    assert "By administrator, with a command, without a signature." in unsigned
+    came = words_of(client.get("/registry/policies/default/1/"))
+    assert "The trail holds no publication of it." in came
 
 
 def test_who_was_slower_sees_what_changed_and_keeps_the_text(
