@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -54,7 +55,16 @@ def metric(context: GateContext) -> Measurement:
     }
     if different := [each["metric"] for each in rows if each["differs"]]:
         return failed(f"The run recorded another value of {', '.join(different)}.", **details)
-    return _worst(rows, "metric", details, "on its test rows")
+    judged = _worst(rows, "metric", details, "on its test rows")
+    unknown = [each["metric"] for each in rows if each["measured"] is None]
+    if unknown and judged.outcome == GateOutcome.INCONCLUSIVE:
+        known = ", ".join(row.result["metrics"])
+        problem = row.result["problem"]
+        return inconclusive(
+            f"Not measured for a {problem} problem: {', '.join(unknown)}; measured are {known}.",
+            **details,
+        )
+    return judged
 
 
 def metric_limits(context: Asking) -> dict[str, tuple[str, float]]:
@@ -72,7 +82,11 @@ def _against(
     name = key.rpartition(" ")[0]
     found = result["metrics"].get(name) or {}
     value, claimed = found.get("value"), result["claimed"].get(name)
-    differs = value is not None and claimed is not None and abs(value - claimed) > _SAME
+    differs = (
+        value is not None
+        and claimed is not None
+        and not math.isclose(value, claimed, rel_tol=_SAME, abs_tol=_SAME)
+    )
     outcome = within(found, side, limit, confident=bool(context.parameter("confident")))
     return {
         "metric": name,
@@ -146,7 +160,12 @@ def champion_comparison(context: GateContext) -> Measurement:
     name = context.parameter("metric") or (run.primary_metric if run else "")
     found = row.result["metrics"].get(name)
     if found is None or found["low"] is None:
-        return inconclusive(f"{name or 'The primary metric'} could not be compared.")
+        compared = ", ".join(
+            key for key, each in row.result["metrics"].items() if each["low"] is not None
+        )
+        return inconclusive(
+            f"{name or 'The primary metric'} could not be compared; compared are {compared}."
+        )
     tolerance = float(context.parameter("tolerance"))
     details: dict[str, Any] = {
         "measured": f"{name} {found['gain']:+.4f} better ({found['low']:+.4f} to "
@@ -194,13 +213,13 @@ def calibration(context: GateContext) -> Measurement:
     """Probabilities mean what they say: slope near 1, small expected error (Cox 1958).
 
     Reads slope and expected error of the version's probabilities on its test rows. Fails when a
-    limit is not kept; inconclusive where the problem is not binary, or the interval leaves it open
-    and has to be certain.
+    limit is not kept; inconclusive for a regression, and where the interval has to be certain and
+    leaves it open.
     """
     row = context.measured("test_metrics")
     found = row.result.get("calibration")
     if found is None:
-        return inconclusive("Calibration is measured for binary problems only.")
+        return inconclusive("Only probabilities of classes are calibrated; this is a regression.")
     rows = [
         calibrated(found, context, "slope", "minimum"),
         calibrated(found, context, "slope", "maximum"),
@@ -285,11 +304,15 @@ def slices(context: GateContext) -> Measurement:
         return failed(f"{name} breaks its limit in {', '.join(failing)}.", **details)
     if gap_limit is not None and gap is not None and gap > gap_limit:
         return failed(f"{name} differs by {gap:.4f} between slices.", **details)
-    if open_ := [_name(each) for each in rows if each["outcome"] == GateOutcome.INCONCLUSIVE]:
+    if small := [_name(each) for each in rows if each["n"] < smallest]:
         return inconclusive(
-            f"Cannot be judged: {', '.join(open_)}; the smallest slice has {least} rows, "
+            f"Cannot be judged: {', '.join(small)}; the smallest slice has {least} rows, "
             f"{smallest} are needed.",
             **details,
+        )
+    if undefined := [_name(each) for each in rows if each["value"] is None]:
+        return inconclusive(
+            f"{name} is not defined in {', '.join(undefined)}: not every class is there.", **details
         )
     return passed(f"{name} keeps its limits in all {len(rows)} slices.", **details)
 

@@ -216,6 +216,10 @@ class Bench:
 
         problem, classes = self.examination.table.problem, len(self.examination.table.classes)
         if problem is Problem.REGRESSION:
+            if answers.shape[1] != 1:
+                raise Impossible(
+                    f"{entry} answers with {answers.shape[1]} numbers a row, not with one."
+                )
             return answers[:, 0]
         if answers.shape[1] != classes:
             raise Impossible(

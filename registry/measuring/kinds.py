@@ -25,7 +25,7 @@ def _both_answers(bench: Bench, want: Want) -> Iterable[Question]:
 @measures("test_metrics", asks=_own_answers)
 def test_metrics(bench: Bench, want: Want) -> Found:
     """Every metric of the version's own answers on its test rows, with 95 % intervals."""
-    from registry.measuring.quality import calibration, measured
+    from registry.measuring.quality import calibration, measured, probabilities
 
     exam, problem = bench.examination, bench.examination.table.problem
     answers, threshold = bench.answers(bench.entry), _threshold(bench, bench.entry)
@@ -36,8 +36,8 @@ def test_metrics(bench: Bench, want: Want) -> Found:
         "claimed": bench.run_of(bench.entry).test_metrics,
         "metrics": measured(problem, exam.truth, answers, threshold, exam.groups),
     }
-    if problem.value == "binary":
-        found["calibration"] = calibration(exam.truth, answers, exam.groups)
+    if problem.is_classification:
+        found["calibration"] = calibration(*probabilities(exam.truth, answers), exam.groups)
     return Found(found, sample_size=len(exam.rows), inputs=_inputs(bench))
 
 

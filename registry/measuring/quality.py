@@ -80,6 +80,17 @@ def difference(
     return found
 
 
+def probabilities(truth: np.ndarray, answers: Floats) -> tuple[np.ndarray, Floats]:
+    """What came true, and the probability that it would: (n,) and (n,).
+
+    Of the positive class; with more classes of the most probable one, whether it was right (Guo et
+    al. 2017).
+    """
+    if answers.ndim == 1:
+        return truth, answers
+    return (answers.argmax(axis=1) == truth).astype(np.float64), answers.max(axis=1)
+
+
 def calibration(truth: np.ndarray, probability: Floats, groups: Ints | None) -> dict[str, Any]:
     """Slope and expected error with intervals, and the points of the curve; see `evaluate`."""
     slopes, errors = [], []

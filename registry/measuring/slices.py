@@ -13,6 +13,7 @@ from registry.measuring.base import Impossible
 from registry.measuring.quality import interval, measured
 from training.pipeline.arrays import Floats
 from training.pipeline.trainer.bootstrap import weights
+from training.pipeline.trainer.evaluate import evaluate
 from training.pipeline.types import SEED, Problem
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ def by_column(
             f"{', '.join(map(str, frame.columns[:20]))}."
         )
     problem, truth = exam.table.problem, exam.truth
+    known = sorted(evaluate(problem, truth, answers, threshold))
+    if metric not in (*known, POSITIVE_RATE):
+        raise Impossible(f"A {problem.value} problem has no {metric}; it has {', '.join(known)}.")
     rows = []
     for column in columns:
         for name, inside in parts(frame[column]):
