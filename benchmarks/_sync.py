@@ -42,12 +42,15 @@ def measure(*, again: bool) -> dict[str, Any]:
     from registry.measuring.memory import peak_bytes
     from registry.sync import sync
 
+    begun = time.process_time()
     imported = sync(full=True)
+    used = time.process_time() - begun
     if imported.problems or imported.notes:
         raise RuntimeError(f"{imported.problems} {imported.notes}")
     found = {
         "created": imported.runs.created,
         "seconds": imported.seconds,
+        "processor": used,
         "requests": imported.requests,
         "peak_mb": peak_bytes() / 2**20,
         "tick": _ticks(),

@@ -117,11 +117,12 @@ class RunMirror:
             ours = _by_journal(new)
             changed += [record for record in new if record.run.run_id in ours]
             new = [record for record in new if record.run.run_id not in ours]
-            self._update(changed, ours, counts)
+            written = [*self._update(changed, ours, counts), *new]
             self._insert(new, counts)
             self._link_known(records, known)
-            names = names_of((*changed, *new)) - self._names
-            remember(names)
+            names = names_of(written) - self._names
+            if names:
+                remember(names)
         self._names |= names  # only now is it certain that they are stored
         for name, number in counts.as_dict().items():
             setattr(self.counts, name, getattr(self.counts, name) + number)
@@ -168,12 +169,15 @@ class RunMirror:
         values["mirror_hash"] = self._hash(record)
         return _New(tuple(values), encode(values.values()), metric_rows.encode(record.metrics))
 
-    def _update(self, records: list[RunRecord], ours: dict[str, int], counts: Counts) -> None:
+    def _update(
+        self, records: list[RunRecord], ours: dict[str, int], counts: Counts
+    ) -> list[RunRecord]:
+        """Compare whole rows, and write what differs; returns the records of those."""
         if not records:
-            return
+            return []
         rows = _rows(records, ours)
         others = RunChanges(self._experiments)
-        changed, indexed = [], []
+        changed, indexed, written = [], [], []
         fields: set[str] = set()
         for record in records:
             row = rows[record.run.run_id]
@@ -192,6 +196,7 @@ class RunMirror:
                 setattr(row, name, value)
             fields.update(changes)
             changed.append(row)
+            written.append(record)
             if "metrics" in changes:
                 indexed.append(row.pk)
         if changed:
@@ -199,6 +204,7 @@ class RunMirror:
         others.save()
         if indexed:
             metric_rows.update(indexed)
+        return written
 
     def _values(self, row: TrainingRun, record: RunRecord) -> dict[str, Any]:
         """What the row should say. Of E2I's own runs only what MLflow alone decides."""

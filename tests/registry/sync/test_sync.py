@@ -17,6 +17,8 @@ from tests.registry.sync.world import World, only_unchanged, own_run
 from training.choices import RunRole, RunSource, RunStatus
 from training.models import MlflowExperiment, RunMetric, TrainingRun
 
+WRITES = ("INSERT", "UPDATE", "DELETE", "COPY")
+
 
 def sweep_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SWEEP_EVERY", timedelta(0))
@@ -54,7 +56,10 @@ def test_others_runs_become_rows(world: World) -> None:
     again = sync()
     assert again.mode == "incremental"
     assert only_unchanged(again)
-    assert only_unchanged(sync(full=True))
+    with CaptureQueriesContext(connection) as said:
+        assert only_unchanged(sync(full=True))
+    writes = [each["sql"] for each in said if each["sql"].startswith(WRITES)]
+    assert [sql for sql in writes if "ml_sync_state" not in sql] == []
 
 
 def test_what_changes_in_a_run_arrives(world: World) -> None:
