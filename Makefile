@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 CODE := manage.py e2i_site training registry deployments tests benchmarks scripts
-BENCHMARKS := training sync pages queue gateway audit trail footprint guard gates
+BENCHMARKS := training sync latency pages queue gateway audit trail footprint guard gates
 
 .DEFAULT_GOAL := run
 .PHONY: run test check fmt lock bench environment environment-dev \

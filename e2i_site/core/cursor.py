@@ -24,6 +24,8 @@ from e2i_site.core.listing import Pages
 
 PARAMETER = "cursor"
 _LONGEST = 2000
+#: Entries of the order that are looked through before everything that fits is gathered.
+WALK = 2000
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,22 @@ def _order(keys: list[Key]) -> str:
     return ",".join(f"{'-' if key.descending else ''}{key.name}" for key in keys)
 
 
+def _take(rows: QuerySet[Any], keys: list[Key], ahead: Q, count: int) -> list[Any]:
+    """The first `count` rows that are `ahead`.
+
+    In the order of the primary key they are looked for among the next entries first: a database
+    that prefers the index of some filter would gather and sort all that fit that.
+    """
+    order = [key.order() for key in keys]
+    rows = rows.filter(ahead).order_by(*order)
+    if keys[0].field.primary_key:
+        near = rows.model._base_manager.filter(ahead).order_by(*order).values("pk")[:WALK]
+        found = list(rows.filter(pk__in=near)[:count])
+        if len(found) == count:
+            return found
+    return list(rows[:count])
+
+
 class CursorPages(Pages):
     """Numbered pages; with `?cursor=` pages by position, without `count` and `previous`."""
 
@@ -124,13 +142,13 @@ class CursorPages(Pages):
             raise ValidationError({PARAMETER: ["Give page or cursor, not both."]})
         self._by_cursor, size = True, self.get_page_size(request)
         keys = keys_of(queryset)
-        rows = queryset.order_by(*(key.order() for key in keys))
+        ahead = Q()
         if text := request.query_params[PARAMETER]:
             try:
-                rows = rows.filter(after(keys, position(keys, text)))
+                ahead = after(keys, position(keys, text))
             except ValueError as error:
                 raise ValidationError({PARAMETER: [str(error)]}) from error
-        found = list(rows[: size + 1])
+        found = _take(queryset, keys, ahead, size + 1)
         if len(found) > size:
             url = remove_query_param(request.build_absolute_uri(), PARAMETER)
             self._next = replace_query_param(url, PARAMETER, token(keys, found[size - 1]))
