@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from e2i_site.core.errors import Conflict, InvalidInput, Refused
 from e2i_site.core.http import go_to
+from e2i_site.core.moments import past_moment
 from e2i_site.core.partials import render_page
 from registry.actions.publish_policy import publish_in_person
 from registry.document.read import DocumentInvalid
@@ -69,9 +70,11 @@ def replayed(request: HttpRequest) -> HttpResponse:
     """Which past promotions the text would have decided otherwise; it changes nothing."""
     may_replay(cast("User", request.user)).enforce()
     form = PolicyForm(initial=_typed(request))
+    since = request.POST.get("since", "")
+    moment = past_moment(since, field="since") if since else None
     proposed = Draft(form["source"].value()).proposed
-    found = replay(proposed) if proposed else None
-    return _page(request, form, replay=found, replayed=True)
+    found = replay(proposed, moment) if proposed else None
+    return _page(request, form, replay=found, replayed=True, since=since)
 
 
 def _publish(request: HttpRequest, person: User) -> HttpResponse:

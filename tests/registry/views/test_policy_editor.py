@@ -142,6 +142,11 @@ def test_replay_names_the_decisions_that_would_differ(
     assert "All 1 past promotion of 1 model would have ended the same." in words_of(
         _check(client, SOURCE, "replay")
     )
+    Promotion.objects.update(decided_at="2026-01-01T00:00Z")
+    assert "was decided since 2026-01-02" in words_of(
+        _check(client, STRICTER, "replay", since="2026-01-02")
+    )
+    assert _check(client, STRICTER, "replay", since="soon").status_code == 400
     assert "correct them" in words_of(_check(client, "name: x", "replay"))
     with django_assert_max_num_queries(SESSION + 7):
         _check(client, STRICTER.replace("churn*", "c*"))
