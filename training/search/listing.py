@@ -38,8 +38,9 @@ class RunSection(KeyedSection):
     """Finds the keys by one of the two ways.
 
     `index` holds the entries of the order's index, also of runs that do not fit; `index_key` and
-    `index_run` are the names of key and run there. `gathered` are the same rows with the key found
-    run by run, where a join would let the database walk the index after all.
+    `index_run` are the names of key and run there. `gathered` are the same rows, and those without
+    a key, with the key found run by run, where a join would let the database walk the index after
+    all.
     """
 
     index: QuerySet[Any] | None = None
@@ -82,11 +83,21 @@ class RunSection(KeyedSection):
 
     def _collect(self, count: int, position: Position | None) -> list[tuple[int, Any]]:
         name = self.key or "pk"
-        source = self.rows if self.gathered is None else self.gathered
-        rows = source.filter(self.beyond(position, key=self.key))
-        # Ordered by an expression that no index holds, for the same reason.
-        order = self.order(F(name) if self.gathered is not None else Coalesce(F(name), F(name)))
-        return list(rows.order_by(*order).values_list("pk", name)[:count])
+        beyond = self.beyond(position, key=self.key)
+        if self.gathered is None:
+            # Ordered by an expression that no index holds, for the same reason.
+            order = self.order(Coalesce(F(name), F(name)))
+            rows = self.rows.filter(beyond).order_by(*order)
+            return list(rows.values_list("pk", name)[:count])
+        # To ask for rows with a key would be to look it up twice; those without come last.
+        key, pk = F(name), F("pk")
+        order = (
+            [key.desc(nulls_last=True), pk.desc()]
+            if self.descending
+            else [key.asc(nulls_last=True), pk.asc()]
+        )
+        found = self.gathered.filter(beyond).order_by(*order).values_list("pk", name)[:count]
+        return [(run, value) for run, value in found if value is not None]
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,7 @@ class RunListing:
         )
         its_own = RunMetric.objects.filter(run=OuterRef("pk"), key=self.order.name)
         gathered = runs.annotate(**{KEY: Subquery(its_own.values("value"))}).filter(
-            *(metric_range(term, KEY) for term in own), **{f"{KEY}__isnull": False}
+            *(metric_range(term, KEY) for term in own)
         )
         there = replace(
             there, index=index, index_key="value", index_run="run_id", gathered=gathered
