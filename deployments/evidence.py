@@ -27,7 +27,10 @@ def gather(window: ShadowWindow, now: datetime | None = None) -> ShadowEvidence:
     return ShadowEvidence(
         opened_at=window.opened_at,
         until=until,
-        minutes=tuple(Minute(*counts) for *counts, _ in rows),
+        minutes=tuple(
+            Minute(minute, requests, errors, slow, dropped)
+            for minute, requests, errors, slow, dropped, _ in rows
+        ),
         latency=merged(Histogram.from_json(latency) for *_, latency in rows),
         void=_void_reason(window),
     )

@@ -116,6 +116,53 @@ def bars(
     return _svg(title, _join(parts), width, len(rows) * row + 4)
 
 
+def intervals(
+    rows: Sequence[tuple[str, float, float | None, float | None]],
+    *,
+    title: str,
+    limits: Numbers = (),
+    reference: float | None = None,
+) -> SafeString:
+    """A dot a (name, value, low, high) with its interval, where it has one.
+
+    Dashed lines stand at `limits`, a fainter one at `reference`.
+    """
+    if not rows:
+        return SafeString("")
+    row, left, width = 22, 148, 420
+    marks = [*limits, *([] if reference is None else [reference])]
+    shown = [n for _, *numbers in rows for n in numbers if n is not None] + marks
+    low, span = min(shown), (max(shown) - min(shown)) or 1
+
+    def at(value: float) -> float:
+        return left + (value - low) / span * (width - left - 64)
+
+    bottom = len(rows) * row
+    parts = [_line(at(each), 0, at(each), bottom, "limit") for each in limits]
+    if reference is not None:
+        parts.append(_line(at(reference), 0, at(reference), bottom, "reference"))
+    for index, (name, value, start, end) in enumerate(rows):
+        middle = index * row + 11
+        if start is not None and end is not None:
+            parts.append(_line(at(start), middle, at(end), middle, "error-bar"))
+        right = at(value if end is None else max(value, end))
+        parts.append(
+            format_html(
+                '<text x="{}" y="{}" text-anchor="end">{}</text>'
+                '<circle class="dot" cx="{}" cy="{}" r="4"/><text x="{}" y="{}">{}</text>',
+                left - 10,
+                middle + 4,
+                name if len(name) <= 24 else f"{name[:23]}…",
+                _f(at(value)),
+                middle,
+                _f(right + 8),
+                middle + 4,
+                f"{value:.4g}",
+            )
+        )
+    return _svg(title, _join(parts), width, bottom + 4)
+
+
 def histogram(
     edges: Numbers, counts: Sequence[int], *, title: str, x_label: str = ""
 ) -> SafeString:

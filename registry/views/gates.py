@@ -10,6 +10,7 @@ from typing import Any
 
 from registry.gates.base import find, title
 from registry.models import GateResult, Promotion
+from registry.views.gate_plots import Drawing, drawing_of, tabular
 from registry.views.shadow_plot import ShadowPlot, shadow_plot
 
 _ROW_LENGTH = 48
@@ -50,6 +51,7 @@ class GateView:
     purpose: str
     tables: tuple[Table, ...]
     plot: ShadowPlot | None
+    drawing: Drawing | None = None
 
     @property
     def observed(self) -> str:
@@ -96,7 +98,9 @@ def gate_view(result: GateResult) -> GateView:
     """A stored or a fresh gate result, for people."""
     plot = shadow_plot(result.evidence)
     shown = {
-        key: value for key, value in result.evidence.items() if not (plot and key == "verdict")
+        key: value
+        for key, value in tabular(result.evidence).items()
+        if not (plot and key == "verdict")
     }
     return GateView(
         result=result,
@@ -104,6 +108,7 @@ def gate_view(result: GateResult) -> GateView:
         purpose=purpose(result.gate_id),
         tables=tuple(evidence_tables(shown)),
         plot=plot,
+        drawing=drawing_of(result.gate_id, result.evidence, result.specification),
     )
 
 

@@ -63,6 +63,21 @@ def test_a_sparkline_breaks_at_gaps(values: list[float | None]) -> None:
     assert path.attrib["d"].count("M") == starts
 
 
+@given(st.lists(st.tuples(share, share, share), min_size=1, max_size=20), st.floats(-2, 2))
+def test_intervals_hold_their_values_and_limits_stay_in_the_frame(
+    given: list[tuple[float, float, float]], limit: float
+) -> None:
+    rows = [(f"slice {n}", value, min(pair), max(pair)) for n, (value, *pair) in enumerate(given)]
+    drawn = parse(plots.intervals(rows, title="t", limits=[limit], reference=0.5))
+    width = float(drawn.attrib["viewBox"].split()[2])
+    lines = list(drawn.iter("line"))
+    assert len(lines) == len(rows) + 2
+    assert len(list(drawn.iter("circle"))) == len(rows)
+    assert all(0 <= float(each.attrib[end]) <= width for each in lines for end in ("x1", "x2"))
+    alone = parse(plots.intervals([("one", 0.5, None, None)], title="t"))
+    assert not list(alone.iter("line"))
+
+
 def test_a_histogram_needs_one_edge_more_than_counts() -> None:
     with pytest.raises(ValueError, match="2 counts need 3 edges"):
         plots.histogram([0, 1], [3, 4], title="t")

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.template.loader import render_to_string
 
 from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
 from registry.gates.base import Reopened, judge_again
 from registry.models import RegistryEntry, TestPredictions, VersionMeasurement
+from registry.views.gates import gate_view
 from tests.registry.gates.trained import Classroom
 
 MEASURED = (
@@ -54,6 +56,18 @@ def check_numbers(classroom: Classroom, results: dict[str, Any]) -> None:
         for row in results["dependencies"].evidence["requirements"]
     }
     assert {"mlflow", "scikit-learn"} <= pinned
+
+
+def check_drawings(results: dict[str, Any]) -> None:
+    """What is drawn, and that lists of numbers come as tables beside it."""
+    views = {gate_id: gate_view(result) for gate_id, result in results.items()}
+    drawn = {gate_id for gate_id, view in views.items() if view.drawing}
+    assert drawn == {"champion_comparison", "calibration", "slices", "resources"}
+    page = render_to_string("registry/_gates.html", {"gates": views.values()})
+    assert page.count('<svg class="plot"') == len(drawn)
+    assert "plan basic" in page
+    assert {table.caption for table in views["calibration"].tables} >= {"Bins"}
+    assert {table.caption for table in views["resources"].tables} >= {"Calls"}
 
 
 def check_kept_evidence(entry: RegistryEntry, champion: RegistryEntry) -> None:

@@ -81,6 +81,7 @@ def _good(world: World) -> None:
         result.gate_id: result.summary for result in results.values()
     }
     figures.check_numbers(world.classroom, results)
+    figures.check_drawings(results)
     figures.check_kept_evidence(world.good, world.champion)
     figures.check_moved_limits(world.ask, world.good, results)
     figures.check_errors(world.ask, world.good)
