@@ -38,6 +38,8 @@ def tabular(evidence: Evidence) -> dict[str, Any]:
             {"from_ms": start, "to_ms": end, "calls": count}
             for (start, end), count in zip(edges, found["counts"], strict=True)
         ]
+    if isinstance(between := shown.get("p99_interval_ms"), list):
+        shown["p99_interval_ms"] = dict(zip(("low", "high"), between, strict=True))
     if points := shown.pop("points", None):
         names = ("mean_probability", "share_that_came_true", "rows")
         shown["bins"] = [dict(zip(names, point, strict=True)) for point in points]

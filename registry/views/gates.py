@@ -77,8 +77,9 @@ class GateView:
 
     @property
     def open(self) -> bool:
-        """What did not pass, and what was measured on traffic, is unfolded from the start."""
-        return self.plot is not None or (not self.passed and bool(self.tables))
+        """What blocks, and what was measured on traffic, is unfolded from the start."""
+        blocks = not self.passed and not self.result.dry_run
+        return self.plot is not None or (blocks and bool(self.tables))
 
 
 def gate_views(promotion: Promotion) -> list[GateView]:
