@@ -92,8 +92,8 @@ def models(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_safe
 def model_names(request: HttpRequest) -> HttpResponse:
-    """Names that complete the search line, as the options of its list."""
-    return options(complete(request.GET.get("q", "")[:LONGEST], MODELS, known_names))
+    """Names that complete the search line, as a list to choose from."""
+    return options(request, complete(request.GET.get("q", "")[:LONGEST], MODELS, known_names))
 
 
 @login_required

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -34,7 +35,7 @@ def pages() -> list[str]:
 
 
 @pytest.fixture
-def away(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def away(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nobody listens there, and that has been known for a while."""
     monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
     settings.MLFLOW_TRACKING_URI = "http://127.0.0.1:9"
@@ -43,6 +44,8 @@ def away(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     opening = Opening(begun, "Connection refused.")
     DatabaseStore().update(lambda _: BreakerData(OPEN, opened_at=begun, openings=(opening,)))
     cache.clear()
+    yield
+    cache.clear()  # no other test is to see that state
 
 
 def test_every_page_is_there_without_mlflow(
@@ -60,6 +63,6 @@ def test_every_page_is_there_without_mlflow(
         page = answer.content.decode()
         shown += 1
         assert "MLflow does not answer." in page, route
-        assert "It has not since <time" in page, route
+        assert "It stopped answering <time" in page, route
     assert shown > 50
     assert get_connector().breaker().calls == calls

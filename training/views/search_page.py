@@ -25,13 +25,11 @@ def search_line(placeholder: str, names: str) -> forms.CharField:
         "autocapitalize": "off",
         "spellcheck": "false",
         "aria-describedby": "search-help",
-        "list": "search-names",
-        "hx-get": reverse_lazy(names),
-        "hx-trigger": "focus once, input changed delay:100ms",
-        "hx-target": "#search-names",
-        "hx-swap": "innerHTML",
-        "hx-push-url": "false",
-        "hx-sync": "this:replace",
+        "role": "combobox",
+        "aria-autocomplete": "list",
+        "aria-expanded": "false",
+        "aria-controls": "search-names",
+        "data-completes": reverse_lazy(names),
     }
     return forms.CharField(label="Search", required=False, widget=forms.TextInput(attributes))
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
 
@@ -22,6 +23,7 @@ READ = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 @pytest.fixture
 def viewer(client: Client, people: Any) -> Client:
+    cache.clear()
     client.force_login(people.viewer)
     return client
 
