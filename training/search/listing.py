@@ -8,7 +8,7 @@ How a page stays quick among a million runs. There are two ways to it, each the 
   when few fit.
 
 A database guesses which is better, and of the contents of JSON it cannot know. So we look: the
-first two hundred entries of the walk tell what share fits. When a page is not full by then, that
+first four hundred entries of the walk tell what share fits. When a page is not full by then, that
 share says how far a second walk has to go; if that is too far, few fit, and they are gathered.
 """
 
@@ -28,7 +28,7 @@ from training.search.conditions import condition, narrow
 from training.search.grammar import Kind, Term
 from training.search.order import INDEXED, Order
 
-FIRST_WALK = 200
+FIRST_WALK = 400
 LONGEST_WALK = 10_000
 KEY = "sort_key"
 
