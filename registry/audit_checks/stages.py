@@ -15,10 +15,10 @@ from e2i_site.audit.choices import Priority
 from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.jobs.models import Job
 from e2i_site.mlflow_connector.errors import NotFound
-from registry.audit_checks.versions import HIDDEN
 from registry.choices import ALIASED_STAGES, Stage
 from registry.models import RegisteredModel, RegistryEntry, StageChange
 from registry.wanted import STAGE_TAG
+from training.audit_checks.rows import HIDDEN
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from e2i_site.mlflow_connector.errors import MLflowError, Unreachable
 from e2i_site.mlflow_connector.types import ModelVersion
 from registry.choices import ALIASED_STAGES, Stage
 from registry.models import RegistryEntry
+from training.audit_checks.rows import HIDDEN, hidden_runs
 from training.choices import RunSource
 
 # The mirror follows MLflow within this time.
 SYNC_DELAY = timedelta(minutes=15)
-HIDDEN = "MLflow hides the model from E2I's account, so nothing about it can be checked."
 _UNUSED = (Stage.ARCHIVED, Stage.DEPRECATED)
 
 
@@ -147,6 +147,9 @@ def runs_behind_versions(context: CheckContext) -> Iterator[SubjectOutcome]:
             problem = "It names no MLflow run."
         elif version and version.run_id != entry.mlflow_run_id:
             problem = "MLflow names another run for it."
+        elif run is None and hidden_runs([entry.mlflow_run_id]):
+            yield context.inconclusive(entry, HIDDEN)
+            continue
         elif run is None:
             problem = "MLflow does not know its run."
         elif run.is_deleted:

@@ -45,6 +45,9 @@ def examined_runs() -> list[TrainingRun]:
     return list(found.values())
 
 
+HIDDEN = "MLflow hides it from E2I's account, so it cannot be checked."
+
+
 def with_mlflow(
     context: CheckContext, rows: Iterable[TrainingRun]
 ) -> Iterator[tuple[TrainingRun, Run | None]]:
@@ -53,6 +56,13 @@ def with_mlflow(
     found = context.mlflow.runs(each.mlflow_run_id for each in listed if each.mlflow_run_id)
     for row in listed:
         yield row, found.get(row.mlflow_run_id or "")
+
+
+def hidden_runs(run_ids: Iterable[str]) -> set[str]:
+    """Those of the runs whose experiment MLflow hides from our account."""
+    hidden = TrainingRun.objects.filter(mlflow_experiment__hidden_since__isnull=False)
+    found = hidden.filter(mlflow_run_id__in=list(run_ids))
+    return {str(each) for each in found.values_list("mlflow_run_id", flat=True)}
 
 
 def finished_selections() -> QuerySet[Selection]:

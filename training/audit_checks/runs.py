@@ -12,8 +12,10 @@ from e2i_site.audit.choices import Priority
 from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.mlflow_connector.types import Run
 from training.audit_checks.rows import (
+    HIDDEN,
     delivered_runs,
     finished_selections,
+    hidden_runs,
     is_run_id,
     trainer_runs,
     with_mlflow,
@@ -37,7 +39,9 @@ SPLITS = ("train", "validation", "test")
 def runs_are_complete(context: CheckContext) -> Iterator[SubjectOutcome]:
     """`hp_` parameters, metrics of each split, the tags, the data set and a logged model."""
     for row, run in with_mlflow(context, delivered_runs()):
-        if run is None:
+        if run is None and hidden_runs([row.mlflow_run_id or ""]):
+            yield context.inconclusive(row, HIDDEN)
+        elif run is None:
             yield context.failed(row, f"MLflow does not know run {row.mlflow_run_id}.")
         elif run.is_deleted:
             yield context.failed(row, "The run was deleted in MLflow.")
@@ -102,7 +106,11 @@ def no_invented_ids(context: CheckContext) -> Iterator[SubjectOutcome]:
         if malformed := [each for each in mine if not is_run_id(each)]:
             message = "Not an id that MLflow gives: " + ", ".join(malformed[:5])
             yield context.failed(subject, message, evidence={"ids": malformed})
-        elif unknown := [each for each in mine if each not in known]:
+        elif (unknown := [each for each in mine if each not in known]) and (
+            hidden_runs(unknown) == set(unknown)
+        ):
+            yield context.inconclusive(subject, HIDDEN)
+        elif unknown:
             message = f"MLflow does not know {len(unknown)} of its {len(mine)} run ids."
             yield context.failed(subject, message, evidence={"unknown": unknown[:50]})
         else:

@@ -26,6 +26,7 @@ from tests.factories.people import UserFactory
 from tests.factories.registry import EntryFactory, ModelFactory
 from tests.factories.training import TrainingRunFactory
 from tests.registry.audit_checks.conftest import audit
+from training.models import MlflowExperiment, TrainingRun
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -238,6 +239,28 @@ def test_a_version_deleted_in_mlflow_is_p0_while_it_serves(
     connector.transport.write("DELETE", "model-versions/delete", name=serving.model_id, version="2")
     outcome = about(audit("3.3"), serving)
     assert (outcome.priority, "no such version" in outcome.message) == ("P0", True)
+
+
+def test_what_mlflow_hides_is_judged_neither_way(
+    serving: RegistryEntry, connector: MLflowConnector
+) -> None:
+    """As an account sees it that may read the model and its run no more."""
+    run = serving.training_run
+    assert run is not None
+    hidden = MlflowExperiment.objects.create(
+        mlflow_id=f"hidden-{run.pk}", name="Theirs", hidden_since=timezone.now()
+    )
+    TrainingRun.objects.filter(pk=run.pk).update(mlflow_run_id="0" * 32, mlflow_experiment=hidden)
+    RegistryEntry.objects.filter(pk=serving.pk).update(mlflow_run_id="0" * 32)
+    assert about(audit("3.4"), serving).outcome == "fail"  # MLflow still lists the version
+    connector.transport.write("DELETE", "registered-models/delete", name=serving.model_id)
+    assert about(audit("3.3"), serving).outcome == "fail"
+    RegisteredModel.objects.filter(name=serving.model_id).update(hidden_since=timezone.now())
+    for check_id in ("3.3", "3.4"):
+        assert about(audit(check_id), serving).outcome == "inconclusive"
+    assert about(audit("4.2"), serving.model).outcome == "inconclusive"
+    MlflowExperiment.objects.filter(pk=hidden.pk).update(hidden_since=None)
+    assert about(audit("3.4"), serving).outcome == "fail"
 
 
 def test_a_version_that_the_mirror_has_not_seen(
