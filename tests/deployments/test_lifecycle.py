@@ -137,7 +137,7 @@ class Callers:
                 if response.status_code != 200:
                     self.failures.append(response.text)
                 self.versions.append(response.headers.get("E2I-Model-Version", ""))
-                self._over.wait(0.01)
+                self._over.wait(0.05)
 
     def __enter__(self) -> Callers:
         for thread in self._threads:
