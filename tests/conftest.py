@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -10,11 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 
 from e2i_site.core.roles import Role
 from tests import flush, mlflow_process, services
-from tests.factories.people import PASSWORD
+from tests.factories.people import PASSWORD, give_roles
 from tests.services import Missing
 
 # A test that uses one of these is about the world outside the database: once is enough.
@@ -53,7 +54,7 @@ def people(db: None) -> SimpleNamespace:
         users[role] = User.objects.create_user(
             role, f"{role}@example.org", PASSWORD, first_name="Pat", last_name=role.title()
         )
-        users[role].groups.add(Group.objects.get_or_create(name=role)[0])
+    give_roles({users[role]: [role] for role in Role.values})
     return SimpleNamespace(**users)
 
 
@@ -166,6 +167,15 @@ def _database() -> str:
         return f"SQLite {sqlite3.sqlite_version}"
     chosen = settings.DATABASES["default"]
     return f"PostgreSQL at {chosen['HOST'] or 'a local socket'}:{chosen['PORT'] or 5432}"
+
+
+# What importing and collecting made lives to the end: the collector need not look through it.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from werkzeug.security import generate_password_hash
 
 from tests.mlflow_process import start_server, stop_group
 
@@ -36,9 +39,21 @@ def accounts_server(folder: Path) -> Iterator[str]:
     )
     try:
         as_admin(url, "POST", "users/create", username=READER[0], password=READER[1])
+        _make_hashes_cheap(folder / "auth.sqlite3")
         yield url
     finally:
         stop_group(process.pid)
+
+
+def _make_hashes_cheap(database: Path) -> None:
+    """MLflow hashes the password at each call, which takes longer than the call."""
+    with contextlib.closing(sqlite3.connect(database)) as connection, connection:
+        for name, password in (ADMIN, READER):
+            cheap = generate_password_hash(password, method="pbkdf2:sha256:1")
+            changed = connection.execute(
+                "UPDATE users SET password_hash = ? WHERE username = ?", [cheap, name]
+            )
+            assert changed.rowcount == 1
 
 
 def permit(url: str, kind: str, key: str, *, read: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pytest_django.live_server_helper import LiveServer
 
 from e2i_site.activity.actions.register_webhook import look_after_webhook
 from e2i_site.activity.models import MlflowEvent, WebhookDelivery, WebhookState
@@ -141,9 +143,17 @@ def test_a_nul_in_a_tag_is_survived(door: Any) -> None:
 
 
 @pytest.fixture
-def hooked(transactional_db: None, live_server: Any, others: Others, settings: Any) -> Any:
+def listening(transactional_db: None) -> Iterator[str]:
+    """A site of our own: what MLflow delivers late must not reach the next test."""
+    server = LiveServer("localhost")
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def hooked(listening: str, others: Others, settings: Any) -> Any:
     """A site that listens, and its webhook in MLflow."""
-    settings.MLFLOW_WEBHOOK_URL = f"{live_server.url}/webhooks/mlflow"
+    settings.MLFLOW_WEBHOOK_URL = f"{listening}/webhooks/mlflow"
     state = look_after_webhook(others.connector)
     yield state
     for each in webhooks.find(others.connector, settings.MLFLOW_WEBHOOK_URL):

@@ -31,7 +31,7 @@ def line(world: World, own_server: str, settings: Any, tmp_path: Path) -> Iterat
     settings.MLFLOW_TRACKING_URI = proxy.url
     connector = get_connector()
     connector.transport.policy = QUICK
-    connector.transport._timeout = httpx.Timeout(10.0)
+    connector.transport._timeout = httpx.Timeout(30.0)
     yield proxy
     proxy.close()
     connector.close()
@@ -58,7 +58,7 @@ def test_one_experiment_that_cannot_be_read_keeps_no_other_from_it(
     assert problem in state.error
     assert state.succeeded_at
     line.heal()
-    get_connector().transport._timeout = httpx.Timeout(10.0)
+    get_connector().transport._timeout = httpx.Timeout(30.0)
     again = sync()
     assert (again.mode, again.problems) == ("incremental", [])
     assert TrainingRun.objects.filter(mlflow_run_id__in=[runs[bad], kept]).count() == 2
