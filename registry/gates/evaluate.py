@@ -7,11 +7,13 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from django.core.serializers.json import DjangoJSONEncoder
+from django.db import connection, transaction
 from django.utils import timezone
 
 from registry.choices import GateOutcome, MeasurementState, Stage, worst_of
@@ -134,12 +136,19 @@ def content_hash(value: Any) -> str:
 def _measure_one(context: GateContext, position: int, book: Book) -> GateResult:
     started = time.perf_counter()
     try:
-        measurement = _fresh_enough(_judged(context, book), context)
+        with _contained():
+            measurement = _fresh_enough(_judged(context, book), context)
         return _result(context, position, measurement, started)
     except Exception as error:
         logger.exception("Gate %s failed to evaluate", context.specification.get("id"))
         problem = Measurement(GateOutcome.ERROR, f"It could not be evaluated: {error}")
         return _result(context, position, problem, started)
+
+
+def _contained() -> AbstractContextManager[Any]:
+    """After a failed query PostgreSQL refuses every later one up to the last savepoint."""
+    needed = connection.vendor == "postgresql" and connection.in_atomic_block
+    return transaction.atomic() if needed else nullcontext()
 
 
 def _result(

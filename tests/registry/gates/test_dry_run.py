@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from registry.actions.refresh_gates import refresh_gates
@@ -99,8 +100,14 @@ def odd_gates() -> Iterator[None]:
     def no_number(context: base.GateContext) -> base.Measurement:
         return base.passed("Fine.", evidence={"what": float("nan")})
 
+    @base.gate("bad_query", title="Bad query")
+    def bad_query(context: base.GateContext) -> base.Measurement:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nothing FROM nowhere")
+        return base.passed("Fine.")
+
     yield
-    for gate_id in ("odd_evidence", "no_answer", "no_number"):
+    for gate_id in ("odd_evidence", "no_answer", "no_number", "bad_query"):
         del base._gates[gate_id]
 
 
@@ -111,6 +118,7 @@ def test_what_cannot_be_told_is_an_error_of_that_gate_alone() -> None:
         {"id": "odd_evidence"},
         {"id": "no_answer"},
         {"id": "no_number"},
+        {"id": "bad_query"},
         {"id": "artifact_digest"},
     )
     found = {gate.gate_id: gate for gate in promotion.gates.all()}
@@ -119,6 +127,7 @@ def test_what_cannot_be_told_is_an_error_of_that_gate_alone() -> None:
         "odd_evidence": "error",
         "no_answer": "error",
         "no_number": "error",
+        "bad_query": "error",
         "artifact_digest": "pass",
     }
     assert "could not be evaluated" in found["measured_before"].summary
