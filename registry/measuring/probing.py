@@ -84,7 +84,8 @@ def supervise(plan: Mapping[str, Any]) -> None:
     """Examine every model of the plan; each step has a report in the end."""
     context = multiprocessing.get_context("forkserver")
     folders = [Path(each["folder"]) for each in plan["models"]]
-    context.set_forkserver_preload([*models.loading_modules(folders), "registry.measuring.steps"])
+    ours = ["registry.measuring.probing", "registry.measuring.steps"]
+    context.set_forkserver_preload([*models.loading_modules(folders), *ours])
     for model in plan["models"]:
         left = list(model["steps"])
         while left:

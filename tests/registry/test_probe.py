@@ -16,7 +16,7 @@ STEPS = "tests.registry.measuring_steps"
 def test_who_dies_or_hangs_takes_no_other_answer_along(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "SECONDS", 2)
+    monkeypatch.setattr(probe, "SECONDS", 3)
     monkeypatch.setenv("SECRET_KEY", "hidden")
     first, second = tmp_path / "first", tmp_path / "second"
 
@@ -30,7 +30,7 @@ def test_who_dies_or_hangs_takes_no_other_answer_along(
     assert replies[good[0]].require() == "first"
     assert replies[good[2]].require() == "second"
     assert replies[dead].died.endswith("ended: out of memory, says the model")
-    assert replies[late].died == "The model did not finish within 2 s."
+    assert replies[late].died == "The model did not finish within 3 s."
     assert replies[refused].problem == "RuntimeError: no"
     with pytest.raises(probe.ProbeFailed, match="says the model"):
         replies[dead].require()
