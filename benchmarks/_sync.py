@@ -28,12 +28,14 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True, help="E2I's directory")
     arguments.add_argument("--database", default="", help="E2I's database; SQLite when empty")
     arguments.add_argument("--store", default="", help="MLflow's database, to be read directly")
+    arguments.add_argument("--readers", type=int, default=1, help="searches over REST at once")
     arguments.add_argument("--again", action="store_true", help="a second full sync, too")
     options = arguments.parse_args()
     set_up_site(options.data, mlflow=options.mlflow, database=options.database)
-    if options.store:
-        from django.conf import settings
+    from django.conf import settings
 
+    settings.E2I_SYNC_READERS = options.readers
+    if options.store:
         settings.MLFLOW_BACKEND_STORE_URI = options.store
     json.dump(measure(again=options.again), sys.stdout)
 

@@ -62,7 +62,8 @@ def main() -> None:
             what = f"{engine}: short sync among {sizes[-1]:,} runs, among {sizes[0]:,} beside"
             report.add(what, ticks[-1]["seconds"], "s", theirs=ticks[0]["seconds"])
     report.notes += [
-        "The runs were written into MLflow's store directly.",
+        "The runs were written into MLflow's store directly. MLflow's server has one worker, so "
+        "there is one search over REST at a time.",
         "The sweep was measured before and after each import over REST; of several rounds the "
         "quickest sweep and the quickest import are compared.",
         "A short sync is the median of five with nothing new; its processor time is E2I's own, the "
