@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from django.test import Client
 from playwright.sync_api import Browser, Page, expect, sync_playwright
@@ -115,24 +114,3 @@ def test_without_scripts_a_late_decision_is_not_taken(
     page.get_by_label("Your password").fill(PASSWORD)
     page.get_by_role("button", name="Put on record").click()
     expect(page.get_by_text("Rejected: Too few rows.").first).to_be_visible()
-
-
-@pytest.mark.parametrize("width", [1400, 360])
-def test_nothing_serious_and_no_overflow(
-    open_as: Open, promotion: Promotion, approver: User, width: int
-) -> None:
-    page = open_as(approver, width=width)
-    model = promotion.entry.model.get_absolute_url()
-    for path in (
-        promotion.get_absolute_url(),
-        "/registry/",
-        "/registry/promotions/",
-        model,
-        promotion.entry.get_absolute_url(),
-        f"{model}compare/?a=1&b=2&all=1",
-        "/registry/policies/light/1/",
-    ):
-        page.goto(path)
-        found = Axe().run(page).response["violations"]
-        assert [v["id"] for v in found if v["impact"] in ("serious", "critical")] == [], path
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
