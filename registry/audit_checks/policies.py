@@ -17,7 +17,7 @@ from registry.models import PromotionPolicy
 # They publish the default policy without anybody's signature.
 _MIGRATIONS = (
     "registry.migrations.0002_policies",
-    "registry.migrations.0020_stricter_default_policy",
+    "registry.migrations.0005_stricter_default_policy",
 )
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 def newest_after_publishing() -> PromotionPolicy:
-    import_module("registry.migrations.0020_stricter_default_policy").publish(apps, None)
+    import_module("registry.migrations.0005_stricter_default_policy").publish(apps, None)
     found = PromotionPolicy.objects.newest("default")
     assert found is not None
     return found

@@ -78,7 +78,7 @@ def test_the_mirror_keeps_the_names(settings: Any) -> None:
 def test_names_of_runs_that_were_there_before_are_filled_in() -> None:
     run = TrainingRunFactory(params={"p": 1}, tags={"t": "x"})
     RunMetric.objects.create(run=run, key="m", value=1.0)
-    migration = importlib.import_module("training.migrations.0007_search_names")
+    migration = importlib.import_module("training.migrations.0004_search_names")
     migration.fill(apps, connection.schema_editor())
     assert {("metric", "m"), ("param", "p"), ("tag", "t")} <= set(
         SearchName.objects.values_list("kind", "name")

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("training", "0005_run_by_user"),
+        ("training", "0002_versions"),
     ]
 
     operations = [

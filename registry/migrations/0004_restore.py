@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("registry", "0018_hidden"),
+        ("registry", "0003_hidden"),
     ]
 
     operations = [

@@ -16,7 +16,7 @@ def fill(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("training", "0006_hidden"),
+        ("training", "0003_hidden"),
     ]
 
     operations = [

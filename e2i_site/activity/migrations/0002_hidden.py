@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("activity", "0004_removed"),
+        ("activity", "0001_initial"),
     ]
 
     operations = [

@@ -75,6 +75,6 @@ def publish(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0019_restore")]
+    dependencies = [("registry", "0004_restore")]
 
     operations = [migrations.RunPython(publish, migrations.RunPython.noop)]
