@@ -25,16 +25,15 @@ class Fields:
     """
 
     def __init__(self, query: bytes = b"", body: bytes = b"") -> None:
-        self._values: dict[str, str] = {
+        self._values: dict[str, Any] = {
             key: values[0] for key, values in parse_qs(query.decode("latin-1")).items()
         }
-        self._values.update(
-            (_snake(key), value if isinstance(value, str) else json.dumps(value))
-            for key, value in _parsed(body).items()
-        )
+        self._values.update((_snake(key), value) for key, value in _parsed(body).items())
 
     def __getitem__(self, name: str) -> str:
-        return self._values.get(name, "")
+        value = self._values.get(name, "")
+        # Only what is asked for is written out: a batch may hold a thousand metrics.
+        return value if isinstance(value, str) else json.dumps(value)
 
     @property
     def run_id(self) -> str:

@@ -24,7 +24,7 @@ def note_digest(description: str) -> str:
     return hashlib.sha256("\n".join(found).encode()).hexdigest() if found else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Version:
     """A governed version: its latest promotion, and the digest of E2I's paragraph in MLflow."""
 
