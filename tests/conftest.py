@@ -18,8 +18,22 @@ from tests import flush, mlflow_process, services
 from tests.factories.people import PASSWORD, give_roles
 from tests.services import Missing
 
+# What starts the whole system.
+SYSTEM = Path(__file__).with_name("e2e")
 # A test that uses one of these is about the world outside the database: once is enough.
 OUTSIDE = {"mlflow_server", "chromium"}
+# Begun first, so that nobody waits for one of them at the end.
+LONGEST = (
+    "authorization/",
+    "browser/test_pages.py",
+    "deployments/test_lifecycle.py",
+    "mlflow_connector/test_identity.py",
+    "registry/gates/",
+    "registry/sync/",
+    "registry/test_machine.py",
+    "registry/test_random_walk.py",
+    "run/test_brokers.py",
+)
 COVERED = ("mlflow", "browser", "rabbitmq", "redis", "embedded_broker")
 
 
@@ -115,13 +129,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ):
             if fixture in names:
                 item.add_marker(mark)
-    # The whole lifecycle takes longest: first, so that nobody waits for it at the end.
-    items.sort(key=lambda item: item.get_closest_marker("e2e") is None)
-    if not os.environ.get("TEST_DATABASE_URL"):
-        return
-    kept = [item for item in items if _depends_on_the_database(item)]
+    items.sort(key=_takes_long, reverse=True)
+    kept = [item for item in items if _is_asked_for(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
+
+
+def _takes_long(item: pytest.Item) -> bool:
+    path = item.path.relative_to(Path(__file__).parent).as_posix()
+    return path.startswith(LONGEST)
+
+
+def _is_asked_for(item: pytest.Item) -> bool:
+    """By the part of the suite that `python -m tests` wants, and by the database."""
+    part = os.environ.get("E2I_TEST_PART")
+    if part and (part == "system") != item.path.is_relative_to(SYSTEM):
+        return False
+    return not os.environ.get("TEST_DATABASE_URL") or _depends_on_the_database(item)
 
 
 def _depends_on_the_database(item: pytest.Item) -> bool:

@@ -12,6 +12,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.test import RequestFactory
 from django.urls import URLPattern, URLResolver, get_resolver
+from django.views.generic import RedirectView
 
 _READ = {"HEAD", "OPTIONS", "TRACE"}
 _GROUP = re.compile(r"\(\?P<(\w+)>(?:[^()]|\([^()]*\))*\)")
@@ -44,6 +45,8 @@ def _methods(view: Any) -> set[str]:
     if actions := getattr(view, "actions", None):
         return {method.upper() for method in actions} - _READ
     made_of = getattr(view, "view_class", None) or getattr(view, "cls", None)
+    if made_of is RedirectView:
+        return {"GET"}  # it leads on in the same way whatever the method
     if made_of is not None:
         return {
             name.upper() for name in made_of.http_method_names if hasattr(made_of, name)

@@ -67,17 +67,16 @@ registry._request_header_provider_registry.register(Stolen)
 
 def _by_hand(system: System, act: str, *arguments: str) -> None:
     """Do it past the guard, after the guard has refused it."""
-    start = "import sys, mlflow\n"
-    call = f"client = mlflow.MlflowClient(sys.argv[1])\n{act}\n"
-    refused = (
-        f"try:\n    client = mlflow.MlflowClient(sys.argv[1])\n    {act}\n"
+    token = (system.data / "guard-token").read_text().strip()
+    code = (
+        "import sys, mlflow\nclient = mlflow.MlflowClient(sys.argv[1])\n"
+        f"try:\n    {act}\n"
         "except mlflow.exceptions.MlflowException as error:\n    print('REFUSED', error)\n"
+        f"{PAST_THE_GUARD}{act}\n"
     )
-    said = _plain_client(system, start + refused, *arguments)
+    said = _plain_client(system, code, *arguments, token)
     assert said["REFUSED"].startswith("PERMISSION_DENIED")
     assert f"{system.web}/registry/" in said["REFUSED"]
-    token = (system.data / "guard-token").read_text().strip()
-    _plain_client(system, start + PAST_THE_GUARD + call, *arguments, token)
 
 
 def _failing(report: dict[str, Any]) -> set[str]:

@@ -38,6 +38,7 @@ def line(world: World, own_server: str, settings: Any, tmp_path: Path) -> Iterat
     BreakerRecord.objects.all().delete()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("mode", ["corrupt", "busy", "error", "truncate", "hang"])
 def test_one_experiment_that_cannot_be_read_keeps_no_other_from_it(
     world: World, line: FaultProxy, mode: str
@@ -65,6 +66,7 @@ def test_one_experiment_that_cannot_be_read_keeps_no_other_from_it(
     assert SyncState.objects.get().error == ""
 
 
+@pytest.mark.once
 def test_half_an_answer_about_the_registry_deletes_nothing(world: World, line: FaultProxy) -> None:
     run = world.run(world.experiment("theirs"))
     world.version("churn", run)
@@ -77,6 +79,7 @@ def test_half_an_answer_about_the_registry_deletes_nothing(world: World, line: F
     assert sync().versions.unchanged == 1
 
 
+@pytest.mark.once
 def test_windows_that_could_not_be_read_are_read_next_time(world: World, line: FaultProxy) -> None:
     experiment = world.experiment("theirs")
     sync()
