@@ -94,7 +94,7 @@ def test_a_moved_alias_is_on_the_page_within_two_seconds(
     assert done.returncode == 0, done.stdout + done.stderr
     state = json.loads(done.stdout)
     assert state["works"]
-    assert state["verified"] == 1
+    assert state["verified"] >= 1  # others may change something meanwhile
     session = Client()
     session.force_login(User.objects.get(username="viewer"))
     cookies = {name: morsel.value for name, morsel in session.cookies.items()}

@@ -13,7 +13,7 @@ from e2i_site.accounts.api import Pace
 from e2i_site.core.renderers import MAX_BODY
 from tests.api.conftest import Caller, address
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 EXPERIMENTS = "/api/v1/experiments/"
 
 

@@ -33,7 +33,7 @@ from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyF
 from tests.factories.training import DatasetFactory, ExperimentFactory
 from training.models import Experiment, Selection, TrainingRun
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 TRAINERS = {"requester", "administrator"}
 OPERATORS = {"deployer", "administrator"}
 # A number that JSON can write and no float can hold.

@@ -28,7 +28,7 @@ from tests.factories.registry import ModelFactory
 from tests.notifications.conftest import GRAVE, TOLD
 from tests.notifications.receivers import HTTPReceiver
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.once]
 Tell = Callable[..., Message | None]
 OWN = "/notifications/webhooks/own/"
 SHARED = "/notifications/webhooks/"
