@@ -6,7 +6,7 @@ has ended a job waits a while for the next one, and is not started anew for each
 
 from __future__ import annotations
 
-import os
+import contextlib
 import socket
 import subprocess
 import sys
@@ -67,16 +67,13 @@ class _Child:
         with theirs:
             self.process = subprocess.Popen(
                 [sys.executable, settings.BASE_DIR / "manage.py", "run_jobs", str(theirs.fileno())],
-                env=os.environ,
                 pass_fds=[theirs.fileno()],
             )
 
     def takes(self, job_id: int, token: uuid.UUID) -> bool:
         """Offer a job. False when the process has ended, or waited long enough."""
-        try:
+        with contextlib.suppress(OSError):
             self._channel.sendall(f"{job_id} {token}".encode())
-        except OSError:
-            return False
         return self._hears(_TAKEN)
 
     def ends(self) -> bool:
