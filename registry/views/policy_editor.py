@@ -72,9 +72,9 @@ def replayed(request: HttpRequest) -> HttpResponse:
     form = PolicyForm(initial=_typed(request))
     since = request.POST.get("since", "")
     moment = past_moment(since, field="since") if since else None
-    proposed = Draft(form["source"].value()).proposed
-    found = replay(proposed, moment) if proposed else None
-    return _page(request, form, replay=found, replayed=True, since=since)
+    draft = _draft(form)
+    found = replay(draft.proposed, moment) if draft.proposed else None
+    return _page(request, form, draft, replay=found, replayed=True, since=since)
 
 
 def _publish(request: HttpRequest, person: User) -> HttpResponse:
@@ -117,13 +117,21 @@ def _typed(request: HttpRequest) -> dict[str, Any]:
     return {name: request.POST.get(name, "") for name in ("source", "opened", "reason")}
 
 
+def _draft(form: PolicyForm) -> Draft:
+    return Draft(form["source"].value() or "", form["opened"].value() or "")
+
+
 def _page(
-    request: HttpRequest, form: PolicyForm, *, status: int = 200, **extra: Any
+    request: HttpRequest,
+    form: PolicyForm,
+    draft: Draft | None = None,
+    *,
+    status: int = 200,
+    **extra: Any,
 ) -> HttpResponse:
-    draft = Draft(form["source"].value() or "", form["opened"].value() or "")
     context = {
         "form": form,
-        "draft": draft,
+        "draft": draft or _draft(form),
         "decision": may_manage_policies(cast("User", request.user)),
         "document_keys": DOCUMENT_KEYS,
         "stage_keys": STAGE_KEYS,
