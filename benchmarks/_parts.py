@@ -34,12 +34,12 @@ def mlflow_server(where: Path, store: str = "") -> Iterator[str]:
     from tests.mlflow_process import start_server, stop_group
 
     os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-    process, url = start_server(where, options=("--backend-store-uri", store) if store else ())
+    pid, url = start_server(where, store=store)
     say(f"MLflow answers at {url}")
     try:
         yield url
     finally:
-        stop_group(process.pid)
+        stop_group(pid)
 
 
 def set_up_site(data: Path, *, mlflow: str = "http://127.0.0.1:9", database: str = "") -> None:

@@ -159,8 +159,8 @@ def _side_by_side(report: Report, place: Path, listing: Path, rounds: int) -> No
                     theirs=quantile(theirs, share) * 1000,
                 )  # fmt: skip
     finally:
-        for process, _ in servers.values():
-            stop_group(process.pid)
+        for pid, _ in servers.values():
+            stop_group(pid)
     say("both servers are stopped")
 
 

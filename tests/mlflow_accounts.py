@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 from werkzeug.security import generate_password_hash
 
-from tests.mlflow_process import start_server, stop_group
+from tests.mlflow_process import fork_server, stop_group
 
 ADMIN = ("admin", "password of the admin")
 READER = ("reader", "password of the reader")
@@ -29,7 +29,7 @@ def accounts_server(folder: Path) -> Iterator[str]:
         f"admin_username = {ADMIN[0]}\nadmin_password = {ADMIN[1]}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
-    process, url = start_server(
+    pid, url = fork_server(
         folder,
         options=("--app-name", "basic-auth"),
         MLFLOW_AUTH_CONFIG_PATH=str(settings),
@@ -42,7 +42,7 @@ def accounts_server(folder: Path) -> Iterator[str]:
         _make_hashes_cheap(folder / "auth.sqlite3")
         yield url
     finally:
-        stop_group(process.pid)
+        stop_group(pid)
 
 
 def _make_hashes_cheap(database: Path) -> None:

@@ -14,7 +14,14 @@ from urllib.parse import urlsplit
 AMQP_URL = os.environ.get("TEST_AMQP_URL", "amqp://guest:guest@localhost:5672//")
 REDIS_URL = os.environ.get("TEST_REDIS_URL", "redis://localhost:6379/15")
 LOCAL_POSTGRES = "postgresql://postgres@localhost:5432/postgres"
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_NAMES = (
+    # It has no window to draw, and takes two thirds of the processor.
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 
 
 @dataclass(frozen=True)

@@ -94,13 +94,14 @@ def _missing(page: Page) -> set[str]:
 
 
 def _instant(milliseconds: int | None) -> datetime | None:
-    """As a date; None where it is none, which then bounds nothing."""
+    """As a date; the last or first one for starts beyond all dates, which MLflow takes."""
     if milliseconds is None:
         return None
     try:
         return _EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:
-        return None
+        end = datetime.max if milliseconds > 0 else datetime.min
+        return end.replace(tzinfo=UTC)
 
 
 def _groups(ids: list[str]) -> Iterable[list[str]]:

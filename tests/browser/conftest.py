@@ -72,7 +72,10 @@ def open_page(
 
 
 def _note(said: Any, complaints: list[str]) -> None:
-    if said.type in ("error", "warning"):
+    if "htmx:sendAbort" in said.text:
+        # A newer request took its place, as it should; htmx complains in two lines.
+        complaints.pop()
+    elif said.type in ("error", "warning"):
         complaints.append(f"{said.location['url']}: {said.text}")
 
 

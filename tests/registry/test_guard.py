@@ -48,9 +48,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Pat
         "E2I_GUARD_TOKEN": TOKEN,
         "E2I_GUARD_LIST": str(listing),
     }
-    process, url = mlflow_process.start_server(folder, guard=guard)
+    pid, url = mlflow_process.start_server(folder, guard=guard)
     yield url, listing
-    mlflow_process.stop_group(process.pid)
+    mlflow_process.stop_group(pid)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -28,7 +27,7 @@ from registry.models import SyncState
 from registry.sync import sync
 from tests.activity.conftest import Others
 from tests.faults import FaultProxy
-from tests.mlflow_process import start_server, stop_group
+from tests.mlflow_process import fork_server, stop_group
 from tests.mlflow_store import store_like_ours
 from tests.registry.walk import MODELS, RUNS, Walk
 
@@ -48,33 +47,18 @@ class Server:
 
     def __init__(self, folder: Path, store: str) -> None:
         self.folder, self.store = folder, store
-        self.process, self.url = self._start()
+        self.pid, self.url = fork_server(folder, store=store)
         self.proxy = FaultProxy(self.url)
-        self._pool = ThreadPoolExecutor(1)
-        self._next: Future[Any] | None = None
-
-    def prepare(self) -> None:
-        """Begin to start the process that takes over, which takes seconds."""
-        self._next = self._next or self._pool.submit(self._start)
-
-    def _start(self) -> Any:
-        return start_server(self.folder, options=("--backend-store-uri", self.store))
 
     def restart(self) -> None:
         """The old process dies without a word, and another answers at the same address."""
-        self.prepare()
-        assert self._next is not None
-        stop_group(self.process.pid, politely=0)
-        self.process, self.url = self._next.result()
-        self._next = None
+        stop_group(self.pid, politely=0)
+        self.pid, self.url = fork_server(self.folder, store=self.store)
         self.proxy.redirect(self.url)
 
     def stop(self) -> None:
         self.proxy.close()
-        if self._next:
-            stop_group(self._next.result()[0].pid, politely=0)
-        self._pool.shutdown()
-        stop_group(self.process.pid)
+        stop_group(self.pid)
 
 
 @pytest.fixture(scope="module")
@@ -190,8 +174,6 @@ def test_the_mirror_tells_the_truth(
     settings.MLFLOW_JOURNAL_DIR = tmp_path / "journals"
     walk = Walk(MLflowConnector(server.proxy.url, get_connector().journal_dir), seed)
     restart_at = STEPS // 2 if seed == 0 or WALKS > 2 else None
-    if restart_at:
-        server.prepare()
     for step in range(STEPS):
         walk.act()
         if walk.random.random() < 0.2 or step == restart_at:

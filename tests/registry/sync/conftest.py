@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from e2i_site.mlflow_connector import MLflowConnector, get_connector
-from tests.mlflow_process import start_server, stop_group
+from tests.mlflow_process import fork_server, stop_group
 from tests.registry.sync.world import World
 
 
@@ -20,9 +20,9 @@ def own_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def own_server(own_folder: Path) -> Iterator[str]:
-    process, url = start_server(own_folder)
+    pid, url = fork_server(own_folder)
     yield url
-    stop_group(process.pid)
+    stop_group(pid)
 
 
 @pytest.fixture

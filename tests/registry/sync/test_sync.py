@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from e2i_site.mlflow_connector.delivery import JOURNAL_TAG
+from e2i_site.mlflow_connector.sources import rest
 from registry.sync import session, sync
 from registry.sync import tick as module
 from tests.factories.training import TrainingRunFactory
@@ -184,6 +185,19 @@ def test_odd_values_do_not_stop_it(world: World) -> None:
     assert row.params["unicode"] == "é☃"
     assert TrainingRun.objects.get(mlflow_run_id=zero).started_at is None
     assert only_unchanged(sync(full=True))
+
+
+def test_a_start_beyond_all_dates_hides_no_page_and_reads_none_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "FIRST_PAGE", 2)
+    monkeypatch.setattr(rest, "LARGEST_PAGE", 2)
+    experiment = world.experiment("far")
+    for start in (10, 11, 12, 10**15, 10**15 + 1, 10**15 + 2):
+        world.run(experiment, start=start)
+    seen = sync(full=True).runs.seen
+    assert sync(full=True).runs.seen == seen
+    assert TrainingRun.objects.filter(mlflow_experiment__mlflow_id=experiment).count() == 6
 
 
 def test_numbers_of_queries_do_not_grow_with_runs(
