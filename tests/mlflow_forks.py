@@ -53,9 +53,10 @@ def _become_a_server(arguments: list[str], environment: dict[str, str], log: str
         os.dup2(out.fileno(), 2)
     os.environ.clear()
     os.environ.update(environment)
-    store = Path(arguments[arguments.index("--backend-store-uri") + 1].removeprefix("sqlite:///"))
-    if not store.exists():
-        shutil.copy(PRISTINE, store)
+    store = arguments[arguments.index("--backend-store-uri") + 1]
+    kind, _, path = store.partition(":///")
+    if kind == "sqlite" and not Path(path).exists():
+        shutil.copy(PRISTINE, path)
     mlflow.server._exec_cmd = _serve_here
     cli(["server", *arguments])
     os._exit(0)

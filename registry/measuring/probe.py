@@ -1,7 +1,7 @@
 """Models in processes of their own: whether they load, how fast they answer, what they need.
 
 Loading a model runs its code, so it gets no secrets, can be killed, and its memory is the model's
-alone. All that is asked at a time costs one start of Python and one import of MLflow: the process
+alone. A start of Python and an import of MLflow serve all that is asked within a while: the process
 behind `registry.measuring.probing` forks a child for each model from there.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -18,10 +17,18 @@ from pathlib import Path
 from typing import Any
 
 from e2i_site.core.errors import E2IError
+from e2i_site.core.lingering import Lingering
 
 # For one model, whatever is asked of it; who dies or is too late is replaced for what is left.
 SECONDS = 300
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "TZ")
+_ROOT = Path(__file__).resolve().parents[2]
+_processes = Lingering(
+    [sys.executable, "-m", "registry.measuring.probing"],
+    folder=_ROOT,
+    environment={name: os.environ[name] for name in _KEPT if name in os.environ}
+    | {"PYTHONPATH": str(_ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"},
+)
 
 
 class ProbeFailed(E2IError):
@@ -88,26 +95,12 @@ def _by_model(reports: dict[Question, Path]) -> list[dict[str, Any]]:
 
 
 def _run(plan: Path, seconds: float) -> None:
-    root = Path(__file__).resolve().parents[2]
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    environment |= {"PYTHONPATH": str(root), "MLFLOW_DISABLE_TELEMETRY": "true"}
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "registry.measuring.probing", str(plan)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=seconds,
-            cwd=root,
-            env=environment,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        status = _processes.run(str(plan), seconds)
+    except TimeoutError:
         raise ProbeFailed(f"The models did not finish within {seconds:g} s.") from None
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        last = lines[-1][:300] if lines else f"status {done.returncode}"
-        raise ProbeFailed(f"The process that loads models ended: {last}")
+    if status:
+        raise ProbeFailed(f"The process that loads models ended with status {status}.")
 
 
 def _read(report: Path) -> Reply:

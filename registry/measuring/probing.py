@@ -1,6 +1,6 @@
-"""The process that loads models: `python -m registry.measuring.probing PLAN`.
+"""The process that loads models: `python -m registry.measuring.probing CHANNEL`.
 
-It imports what loading takes once and forks a child for each model of the plan. A child answers
+It imports what loading takes once and forks a child for each model of a plan. A child answers
 its steps in order and reports each as soon as it is done; when it dies, a new one goes on with the
 step after. See `probe`, which starts it, for the plan.
 """
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from e2i_site.core.errors import E2IError, InvalidInput
+from e2i_site.core.lingering import tasks
 from e2i_site.mlflow_connector import models
 
 _LONGEST = 500
@@ -113,4 +114,5 @@ def _child(context: Any, model: Mapping[str, Any], steps: Sequence[Step], second
 
 
 if __name__ == "__main__":
-    supervise(json.loads(Path(sys.argv[1]).read_text()))
+    for plan in tasks(int(sys.argv[1])):
+        supervise(json.loads(Path(plan).read_text()))

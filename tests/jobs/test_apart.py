@@ -30,10 +30,10 @@ def slow_jobs(monkeypatch: pytest.MonkeyPatch, database_url: str) -> Iterator[No
     yield
     handlers._handlers.clear()
     handlers._handlers.update(before)
-    for child in apart._idle:
+    for child in apart.processes.idle:
         child.process.kill()
         child.process.wait()
-    apart._idle.clear()
+    apart.processes.idle.clear()
 
 
 def _job(notes: Path, seconds: float = 0) -> Job:
@@ -50,15 +50,15 @@ def test_one_process_after_another_takes_them(tmp_path: Path) -> None:
     notes = tmp_path / "notes"
     jobs = [_job(notes) for _ in range(3)]
     _run(jobs[0])
-    (first,) = apart._idle
+    (first,) = apart.processes.idle
     _run(jobs[1])
-    assert apart._idle == [first]
+    assert apart.processes.idle == [first]
 
     os.kill(first.process.pid, signal.SIGKILL)
     first.process.wait()
     _run(jobs[2])
     assert {job.state for job in jobs} == {JobState.SUCCEEDED}
-    (second,) = apart._idle
+    (second,) = apart.processes.idle
 
     killed = _job(notes, seconds=30)
     thread = threading.Thread(target=_run, args=[killed])
@@ -68,7 +68,7 @@ def test_one_process_after_another_takes_them(tmp_path: Path) -> None:
     thread.join(20)
     assert killed.state == JobState.QUEUED, "it is tried again"
     assert killed.message == "The process that ran it ended with status -9."
-    assert apart._idle == []
+    assert apart.processes.idle == []
 
 
 def test_nobody_else_can_offer_it_jobs() -> None:
