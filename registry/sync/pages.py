@@ -16,6 +16,7 @@ from training.sync.hidden import gone
 IDS_A_SEARCH = 200
 EXPERIMENTS_A_SEARCH = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
 def store(
@@ -100,8 +101,7 @@ def _instant(milliseconds: int | None) -> datetime | None:
     try:
         return _EPOCH + timedelta(milliseconds=milliseconds)
     except OverflowError:
-        end = datetime.max if milliseconds > 0 else datetime.min
-        return end.replace(tzinfo=UTC)
+        return _LAST if milliseconds > 0 else _FIRST
 
 
 def _groups(ids: list[str]) -> Iterable[list[str]]:
