@@ -34,6 +34,19 @@ LONGEST = (
     "registry/test_random_walk.py",
     "run/test_brokers.py",
 )
+# What pages show is tried on one database; authorization/test_away.py opens each on both.
+PAGES = (
+    "accounts/test_views.py",
+    "activity/test_pages.py",
+    "audit/test_pages.py",
+    "core/test_home.py",
+    "deployments/views/",
+    "jobs/test_views.py",
+    "notifications/test_pages.py",
+    "registry/views/",
+    "training/views/",
+    "trail/test_views.py",
+)
 COVERED = ("mlflow", "browser", "rabbitmq", "redis", "embedded_broker")
 
 
@@ -129,15 +142,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ):
             if fixture in names:
                 item.add_marker(mark)
-    items.sort(key=_takes_long, reverse=True)
+    items.sort(key=lambda item: _is_in(item, LONGEST), reverse=True)
     kept = [item for item in items if _is_asked_for(item)]
     config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
     items[:] = kept
 
 
-def _takes_long(item: pytest.Item) -> bool:
-    path = item.path.relative_to(Path(__file__).parent).as_posix()
-    return path.startswith(LONGEST)
+def _is_in(item: pytest.Item, places: tuple[str, ...]) -> bool:
+    return item.path.relative_to(Path(__file__).parent).as_posix().startswith(places)
 
 
 def _is_asked_for(item: pytest.Item) -> bool:
@@ -154,7 +166,7 @@ def _depends_on_the_database(item: pytest.Item) -> bool:
     names = set(getattr(item, "fixturenames", ()))
     uses_it = item.get_closest_marker("django_db") or names & {"db", "transactional_db"}
     outside = names & OUTSIDE or item.get_closest_marker("once") or item.get_closest_marker("e2e")
-    return bool(uses_it) and not outside
+    return bool(uses_it) and not outside and not _is_in(item, PAGES)
 
 
 class Coverage:

@@ -21,7 +21,7 @@ from tests.authorization.routes import all_routes
 from tests.authorization.test_table import expected
 from tests.authorization.world import make_world
 
-pytestmark = [pytest.mark.django_db, pytest.mark.once]
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 ADMINISTRATOR = 8
 #: Answers for machines, and the leave-taking of people.
 NO_PAGES = ("api/", "admin/", "accounts/login", "healthz", "readyz", "metrics")
