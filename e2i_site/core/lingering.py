@@ -12,6 +12,7 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 LINGER_SECONDS = 30
 # What libraries never give back goes with the process.
@@ -24,12 +25,22 @@ class Lingering:
     """Runs tasks in processes started by `command`, which gets the number of its channel appended.
 
     The processes stay in the caller's group, so that stopping the group stops them.
+
+    Args:
+        folder: where they work.
+        environment, stdout: theirs; by default the caller's.
     """
 
     def __init__(
-        self, command: Sequence[str], *, folder: Path, environment: Mapping[str, str] | None = None
+        self,
+        command: Sequence[str],
+        *,
+        folder: Path,
+        environment: Mapping[str, str] | None = None,
+        stdout: int | None = None,
     ) -> None:
-        self._command, self._folder, self._environment = command, folder, environment
+        self._command = command
+        self._options = {"cwd": folder, "env": environment, "stdout": stdout}
         self.idle: list[_Child] = []
         self._lock = threading.Lock()
 
@@ -37,12 +48,12 @@ class Lingering:
         """Have a task done; 0, or the status with which its process ended.
 
         Raises:
-            TimeoutError: it took more than so many seconds; its process was killed.
+            TimeoutError: taking or doing it took more than so many seconds; its process was killed.
         """
-        child = next((idle for idle in self._idle_ones() if idle.takes(task)), None)
+        child = next((idle for idle in self._idle_ones() if idle.takes(task, seconds)), None)
         if child is None:
-            child = _Child(self._command, self._folder, self._environment)
-            child.takes(task)
+            child = _Child(self._command, self._options)
+            child.takes(task, seconds)
         if not child.ends(seconds):
             return child.process.wait()
         with self._lock:
@@ -77,43 +88,34 @@ def tasks(descriptor: int) -> Iterator[str]:
 class _Child:
     """A process that does tasks, and the channel to it."""
 
-    def __init__(
-        self, command: Sequence[str], folder: Path, environment: Mapping[str, str] | None
-    ) -> None:
+    def __init__(self, command: Sequence[str], options: Mapping[str, Any]) -> None:
         self._channel, theirs = socket.socketpair()
         with theirs:
             self.process = subprocess.Popen(
                 [*command, str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
-                cwd=folder,
-                env=environment,
+                **options,
             )
 
-    def takes(self, task: str) -> bool:
+    def takes(self, task: str, seconds: float | None) -> bool:
         """Offer a task. False when the process has ended, or waited long enough."""
         with contextlib.suppress(OSError):
             self._channel.sendall(task.encode())
-        return self._hears(_TAKEN)
+        return self._hears(_TAKEN, seconds)
 
     def ends(self, seconds: float | None) -> bool:
         """Wait for the end of the task; False when the process ended instead."""
-        self._channel.settimeout(seconds)
+        return self._hears(_ENDED, seconds)
+
+    def _hears(self, word: bytes, seconds: float | None) -> bool:
         try:
-            return self._hears(_ENDED)
+            self._channel.settimeout(seconds)
+            heard = self._channel.recv(1) == word
         except TimeoutError:
             self.process.kill()
             self.process.wait()
             self._channel.close()
-            raise
-        finally:
-            if self._channel.fileno() >= 0:
-                self._channel.settimeout(None)
-
-    def _hears(self, word: bytes) -> bool:
-        try:
-            heard = self._channel.recv(1) == word
-        except TimeoutError:
             raise
         except OSError:
             heard = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -28,6 +29,8 @@ _processes = Lingering(
     folder=_ROOT,
     environment={name: os.environ[name] for name in _KEPT if name in os.environ}
     | {"PYTHONPATH": str(_ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"},
+    # Commands that measure print one JSON document on theirs.
+    stdout=subprocess.DEVNULL,
 )
 
 
