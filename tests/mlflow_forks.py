@@ -13,7 +13,6 @@ import shutil
 import signal
 import socket
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +22,11 @@ from mlflow.cli import cli
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 from uvicorn.main import main
 
-PRISTINE = Path(tempfile.mkdtemp(prefix="e2i-mlflow-")) / "pristine.sqlite3"
-
 
 def serve_requests(address: str) -> None:
     """Fork a server for each request, until this process is ended."""
-    SqlAlchemyStore(f"sqlite:///{PRISTINE}", str(PRISTINE.parent))
+    pristine = Path(address).with_name("pristine.sqlite3")
+    SqlAlchemyStore(f"sqlite:///{pristine}", str(pristine.parent))
     gc.freeze()
     # Whoever asked looks whether a server lives; none should stay as a zombie.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -39,14 +37,19 @@ def serve_requests(address: str) -> None:
             connection, _ = listener.accept()
             with connection, connection.makefile("rw") as channel:
                 request = json.loads(channel.readline())
-                if (child := os.fork()) == 0:
+                if os.fork() == 0:
+                    # Its group is there before anybody hears of it.
+                    os.setsid()
+                    channel.write(f"{os.getpid()}\n")
+                    channel.close()
+                    connection.close()
                     listener.close()
-                    _become_a_server(**request)
-                channel.write(f"{child}\n")
+                    _become_a_server(pristine, **request)
 
 
-def _become_a_server(arguments: list[str], environment: dict[str, str], log: str) -> None:
-    os.setsid()
+def _become_a_server(
+    pristine: Path, arguments: list[str], environment: dict[str, str], log: str
+) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with Path(log).open("ab", buffering=0) as out:
         os.dup2(out.fileno(), 1)
@@ -56,7 +59,7 @@ def _become_a_server(arguments: list[str], environment: dict[str, str], log: str
     store = arguments[arguments.index("--backend-store-uri") + 1]
     kind, _, path = store.partition(":///")
     if kind == "sqlite" and not Path(path).exists():
-        shutil.copy(PRISTINE, path)
+        shutil.copy(pristine, path)
     mlflow.server._exec_cmd = _serve_here
     cli(["server", *arguments])
     os._exit(0)

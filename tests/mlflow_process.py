@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def shared_server(run_dir: Path) -> str:
     """URL of the run's server. The first caller starts it; `clean_up` ends it."""
-    return str(_once(run_dir, "mlflow", lambda: fork_server(run_dir / "mlflow"))[1])
+    return _once(run_dir, "mlflow", lambda: fork_server(run_dir / "mlflow"))
 
 
 def clean_up(run_dir: Path) -> None:
@@ -39,7 +39,7 @@ def fork_server(
 ) -> tuple[int, str]:
     """As `start_server`, within half a second, in a run of the tests. See tests.mlflow_forks."""
     run_dir = Path(os.environ["E2I_TEST_DIR"])
-    _, address = _once(run_dir, "mlflow-forks", lambda: _start_forking(run_dir))
+    address = _once(run_dir, "mlflow-forks", lambda: _start_forking(run_dir))
     url, arguments, environment = _prepared(folder, store, options, more)
     log = folder / "server.log"
     request = {"arguments": arguments, "environment": environment, "log": str(log)}
@@ -103,20 +103,19 @@ def _start_forking(run_dir: Path) -> tuple[int, str]:
     address = run_dir / "mlflow-forks.socket"
     log = run_dir / "mlflow-forks.log"
     command = ["-m", "tests.mlflow_forks", str(address)]
-    pid = _start(command, {**os.environ, "TMPDIR": str(run_dir)}, log)
+    pid = _start(command, dict(os.environ), log)
     _wait_until(address.exists, pid, log)
     return pid, str(address)
 
 
-def _once(run_dir: Path, name: str, start: Callable[[], tuple[int, str]]) -> tuple[int, str]:
-    """What `start` returned to whichever process of the run called it first."""
+def _once(run_dir: Path, name: str, start: Callable[[], tuple[int, str]]) -> str:
+    """Where that answers which `start` started for the first process of the run that asked."""
     note = run_dir / f"{name}.json"
     with (run_dir / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not note.exists():
             note.write_text(json.dumps(start()))
-        pid, where = json.loads(note.read_text())
-        return pid, where
+        return str(json.loads(note.read_text())[1])
 
 
 def _start(command: list[str], environment: dict[str, str], log: Path) -> int:
@@ -143,10 +142,11 @@ def _wait_until(ready: Callable[[], bool], pid: int, log: Path) -> None:
 
 
 def _lives(pid: int) -> bool:
+    """True while a process of the group is there."""
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, os.WNOHANG)
     try:
-        os.kill(pid, 0)
+        os.killpg(pid, 0)
     except ProcessLookupError:
         return False
     return True
@@ -161,11 +161,7 @@ def stop_group(pid: int, *, politely: float = 5.0) -> None:
             return
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, os.WNOHANG)
-            try:
-                os.killpg(pid, 0)
-            except ProcessLookupError:
+            if not _lives(pid):
                 return
             time.sleep(0.05)
 

@@ -72,7 +72,7 @@ def open_page(
 
 
 def _note(said: Any, complaints: list[str]) -> None:
-    if "htmx:sendAbort" in said.text:
+    if "htmx:sendAbort" in said.text and "htmx:afterRequest" in "".join(complaints[-1:]):
         # A newer request took its place, as it should; htmx complains in two lines.
         complaints.pop()
     elif said.type in ("error", "warning"):
