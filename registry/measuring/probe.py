@@ -2,7 +2,7 @@
 
 Loading a model runs its code, so it gets no secrets, can be killed, and its memory is the model's
 alone. A start of Python and an import of MLflow serve all that is asked within a while: the process
-behind `registry.measuring.probing` forks a child for each model from there.
+behind `probing` forks a child for each model from there.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SECONDS = 300
 _KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "OMP_NUM_THREADS", "TZ")
 _ROOT = Path(__file__).resolve().parents[2]
 _processes = Lingering(
-    [sys.executable, "-m", "registry.measuring.probing"],
+    [sys.executable, "-m", "registry.measuring"],
     folder=_ROOT,
     environment={name: os.environ[name] for name in _KEPT if name in os.environ}
     | {"PYTHONPATH": str(_ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"},

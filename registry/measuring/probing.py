@@ -1,4 +1,4 @@
-"""The process that loads models: `python -m registry.measuring.probing CHANNEL`.
+"""What the process that loads models does, `python -m registry.measuring`.
 
 It imports what loading takes once and forks a child for each model of a plan. A child answers
 its steps in order and reports each as soon as it is done; when it dies, a new one goes on with the
@@ -12,7 +12,6 @@ import json
 import multiprocessing
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from e2i_site.core.errors import E2IError, InvalidInput
-from e2i_site.core.lingering import tasks
 from e2i_site.mlflow_connector import models
 
 _LONGEST = 500
@@ -111,8 +109,3 @@ def _child(context: Any, model: Mapping[str, Any], steps: Sequence[Step], second
     lines = said.read_text(errors="replace").strip().splitlines() if said.exists() else []
     last = lines[-1][:300] if lines else f"status {child.exitcode}"
     return f"The process that loaded the model ended: {last}"
-
-
-if __name__ == "__main__":
-    for plan in tasks(int(sys.argv[1])):
-        supervise(json.loads(Path(plan).read_text()))

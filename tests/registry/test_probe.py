@@ -14,7 +14,7 @@ STEPS = "tests.registry.measuring_steps"
 
 
 def test_who_dies_or_hangs_takes_no_other_answer_along(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(probe, "SECONDS", 3)
     monkeypatch.setenv("SECRET_KEY", "hidden")
@@ -37,6 +37,7 @@ def test_who_dies_or_hangs_takes_no_other_answer_along(
     environment = replies[good[1]].require()
     assert "hidden" not in environment.values()
     assert "PATH" in environment
+    assert capfd.readouterr().err == ""
 
 
 def test_files_that_were_changed_since_they_were_verified_are_not_loaded(tmp_path: Path) -> None:
