@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from importlib.util import find_spec
 from typing import Any
 
 from django.template.loader import render_to_string
@@ -17,6 +18,7 @@ from e2i_site.audit.choices import FindingStatus, Outcome, Priority
 from e2i_site.audit.models import AuditRun, Finding, SubjectResult
 from e2i_site.audit.plan import Agent, Aspect
 from e2i_site.audit.state import ItemState, PhaseState
+from e2i_site.core.decision import ALLOWED, Decision, refuse
 from e2i_site.core.errors import ConfigurationError, InvalidInput
 
 TITLE = "MLflow implementation audit"
@@ -208,15 +210,23 @@ def to_html(report: Report) -> str:
     return render_to_string("audit/report_document.html", {"report": report})
 
 
+_NO_PDF = (
+    "PDF needs WeasyPrint and the pango library, which are not installed here. "
+    "Print HTML, or install them."
+)
+
+
+def can_make(format: str) -> Decision:
+    """Whether a report can be made in this format here."""
+    return refuse(_NO_PDF) if format == "pdf" and find_spec("weasyprint") is None else ALLOWED
+
+
 def to_pdf(report: Report) -> bytes:
     """The same page as PDF. ConfigurationError when WeasyPrint or its libraries are missing."""
     try:
         from weasyprint import HTML  # type: ignore[import-not-found,unused-ignore]
     except (ImportError, OSError) as error:
-        raise ConfigurationError(
-            "PDF needs WeasyPrint and the pango library, which are not installed here "
-            f"({error}). Take --format html and print it, or install them."
-        ) from None
+        raise ConfigurationError(f"{_NO_PDF} ({error})") from None
     return bytes(HTML(string=to_html(report)).write_pdf())
 
 

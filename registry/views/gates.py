@@ -31,6 +31,7 @@ class Mark:
 
     title: str
     outcome: str
+    dry_run: bool
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,13 @@ def gate_views(promotion: Promotion) -> list[GateView]:
 
 def marks(promotion: Promotion) -> list[Mark]:
     """The row of marks of a promotion whose gates are prefetched."""
-    return [
-        Mark(title(gate.gate_id) + (" (dry run)" if gate.dry_run else ""), gate.outcome)
-        for gate in promotion.gates.all()
-    ]
+    return [mark(gate) for gate in promotion.gates.all()]
+
+
+def mark(gate: GateResult) -> Mark:
+    """The gate in a row of marks."""
+    name = title(gate.gate_id)
+    return Mark(f"{name} (dry run)" if gate.dry_run else name, gate.outcome, gate.dry_run)
 
 
 def gate_view(result: GateResult) -> GateView:

@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 def policies(request: HttpRequest) -> HttpResponse:
     """Every policy with its versions, and how many models each governs."""
     found = list(
-        PromotionPolicy.objects.select_related("published_by").annotate(
-            promotion_count=Count("promotions")
-        )
+        PromotionPolicy.objects.select_related("published_by")
+        .annotate(promotion_count=Count("promotions"))
+        # Grouping drops the model's own order.
+        .order_by("name", "-version")
     )
     governed = Counter(each.name for each in governing_every_model().values())
     names = dict.fromkeys(policy.name for policy in found)

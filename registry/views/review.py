@@ -37,7 +37,7 @@ from registry.signature import SIGNED
 from registry.views.changes import changes_since, snapshot
 from registry.views.events import Event, discussion, trail_events
 from registry.views.forest import Forest, with_forests
-from registry.views.gates import GateView, gate_views, words
+from registry.views.gates import GateView, Mark, gate_views, mark, words
 from registry.views.options import Option, options
 
 if TYPE_CHECKING:
@@ -125,8 +125,24 @@ class ReviewPage:
         return [JobView(job) for job in self.jobs]
 
     @property
+    def marks(self) -> list[Mark]:
+        return [mark(gate.result) for gate in self.gates]
+
+    @property
+    def gates_that_block(self) -> list[GateView]:
+        return [gate for gate in self.gates if not gate.result.dry_run]
+
+    @property
     def gates_passed(self) -> int:
-        return sum(gate.passed for gate in self.gates)
+        return sum(gate.passed for gate in self.gates_that_block)
+
+    @property
+    def dry_runs(self) -> list[GateView]:
+        return [gate for gate in self.gates if gate.result.dry_run]
+
+    @property
+    def dry_runs_passed(self) -> int:
+        return sum(gate.passed for gate in self.dry_runs)
 
     @property
     def may_refresh(self) -> Decision:

@@ -13,6 +13,7 @@ from e2i_site.core.partials import render_page
 from registry import queries
 from registry.comparison import columns, compare
 from registry.history import trail_entries
+from registry.mlflow_note import without_note
 from registry.models import Promotion, RegisteredModel, RegistryEntry
 from registry.policies import may_deprecate, may_write_card
 from registry.views.events import stage_events
@@ -33,6 +34,7 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
     context = {
         "entry": entry,
         "model": entry.model,
+        "description": without_note(entry.description),
         "comparison": alone,
         "metrics": with_forests(alone),
         "rows": [Row(each) for each in _promotions(entry)],

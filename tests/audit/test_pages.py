@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
@@ -258,6 +259,18 @@ def test_the_report_downloads(audited: Any, browser: Any, format: str, kind: str
     response = browser("viewer").get(reverse("audit:report_download", args=[format]))
     assert response["Content-Type"].startswith(kind)
     assert response["Content-Disposition"].startswith('attachment; filename="audit-report-')
+
+
+def test_a_format_that_cannot_be_made_here_says_why(
+    audited: Any, browser: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "weasyprint", None)
+    monkeypatch.setattr("e2i_site.audit.report.find_spec", lambda name: None)
+    client = browser("viewer")
+    assert "PDF needs WeasyPrint" in client.get(reverse("audit:report")).content.decode()
+    response = client.get(reverse("audit:report_download", args=["pdf"]))
+    assert response.status_code == 400
+    assert "Print HTML, or install them." in response.content.decode()
 
 
 def test_formats_and_runs_that_do_not_exist(audited: Any, browser: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 from django_htmx.http import HttpResponseClientRefresh
@@ -14,6 +15,7 @@ from e2i_site.audit import report as reports
 from e2i_site.audit.filters import AuditRunFilter, OutcomeFilter
 from e2i_site.audit.models import AuditRun, SubjectResult
 from e2i_site.audit.policies import may_start
+from e2i_site.core.decision import Decision
 from e2i_site.core.errors import ConfigurationError, InvalidInput
 from e2i_site.core.paging import keyset_page
 from e2i_site.core.partials import render_page
@@ -71,7 +73,7 @@ def run_progress(request: HttpRequest, pk: int) -> HttpResponse:
 def report(request: HttpRequest) -> HttpResponse:
     """The report in the form of the plan, on screen."""
     found = _run_of(request)
-    context = {"report": reports.build(found), "run": found, "formats": list(reports.FORMATS)}
+    context = {"report": reports.build(found), "run": found, "files": _files(found)}
     return render(request, "audit/report.html", context)
 
 
@@ -89,6 +91,19 @@ def report_download(request: HttpRequest, format: str) -> HttpResponse:
     name = f"audit-report-{f'run-{found.pk}-' if found else ''}{stamp}.{format}"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _files(run: AuditRun | None) -> list[tuple[str, str, Decision]]:
+    """(name, address, whether it can be made) of each format."""
+    query = f"?run={run.pk}" if run else ""
+    return [
+        (
+            name.upper(),
+            reverse("audit:report_download", args=[name]) + query,
+            reports.can_make(name),
+        )
+        for name in reports.FORMATS
+    ]
 
 
 def _run_of(request: HttpRequest) -> AuditRun | None:

@@ -76,12 +76,16 @@ def badge(value: Any, kind: str = "", label: str = "") -> SafeString:
 
 
 @register.simple_tag
-def mark(value: Any, name: str = "", kind: str = "") -> SafeString:
-    """A status as a small round mark, for rows of gates; its words are read out and on hover."""
+def mark(value: Any, name: str = "", kind: str = "", dry_run: bool = False) -> SafeString:
+    """A status as a small round mark, for rows of gates; its words are read out and on hover.
+
+    With `dry_run` it is an outline: reported, and nothing depends on it.
+    """
     seen = look(value, kind=kind)
     words = f"{name}: {seen.label}" if name else seen.label
     return format_html(
-        '<span class="e-mark" data-tone="{}" title="{}">{}</span>',
+        '<span class="e-mark{}" data-tone="{}" title="{}">{}</span>',
+        " dry" if dry_run else "",
         seen.tone,
         words,
         icon(seen.icon, label=words),

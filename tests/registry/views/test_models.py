@@ -180,6 +180,16 @@ def test_a_version_without_a_run_or_digest_says_so(browser: Browser, approver: U
     assert "not recorded" in text
 
 
+def test_a_version_shows_what_people_wrote_of_it(browser: Browser, approver: User) -> None:
+    """E2I's own paragraph is for readers of MLflow."""
+    entry = EntryFactory(
+        description="Trained anew.\n\n<!-- e2i -->\n**E2I**: staging\n<!-- /e2i -->"
+    )
+    text = _text(browser(approver).get(entry.get_absolute_url()))
+    assert "Trained anew." in text
+    assert "**E2I**" not in text
+
+
 # --- lineage ----------------------------------------------------------------------------------
 
 

@@ -48,6 +48,14 @@ def test_the_default_policy_reads_as_sentences(browser: Browser, approver: User)
     assert "A request stays open until somebody decides it." in text
 
 
+def test_the_newest_version_of_each_policy_is_in_force(browser: Browser, approver: User) -> None:
+    newest = PromotionPolicy.objects.filter(name="default").latest("version").version
+    assert newest > 1
+    words = words_of(browser(approver).get("/registry/policies/"))
+    assert f"default v{newest} in force" in words
+    assert words.count("in force") == 1
+
+
 @pytest.mark.once
 def test_every_rule_is_said() -> None:
     (rules,) = rules_in_words(proposed_policy(read(EVERYTHING)))

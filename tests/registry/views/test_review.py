@@ -14,10 +14,10 @@ from django.test import Client
 from e2i_site.trail.models import TrailEntry
 from registry.actions.review_promotion import review_promotion
 from registry.choices import PromotionState, Stage
-from registry.models import Promotion, RegistryEntry, Review
+from registry.models import GateResult, Promotion, RegistryEntry, Review
 from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import PolicyFactory
-from tests.registry.views.reading import hidden, text_of
+from tests.registry.views.reading import hidden, text_of, words_of
 
 pytestmark = pytest.mark.django_db
 Decide = Callable[..., Any]
@@ -58,6 +58,15 @@ def test_each_gate_says_what_was_measured(
     for gate in promotion.gates.all():
         assert gate.summary in text
         assert gate.evidence_hash[:8] in text
+
+
+def test_only_gates_that_block_count_as_passed(
+    browser: Browser, approver: User, promotion: Promotion
+) -> None:
+    first, *others = promotion.gates.all()
+    GateResult.objects.filter(pk=first.pk).update(outcome="fail", dry_run=True)
+    words = words_of(browser(approver).get(promotion.get_absolute_url()))
+    assert f"Gates passed {len(others)} of {len(others)} 0 of 1 dry runs" in words
 
 
 # --- deciding ---------------------------------------------------------------------------------
