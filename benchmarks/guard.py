@@ -1,13 +1,15 @@
 """What the guard costs calls that it does not refuse: MLflow's server with it and without.
 
-Two servers of the same kind, one behind the guard with a list of governed models as long as a
-large installation's, are asked the same calls in turns, one at a time. The guard's own share is
-measured apart, without a server: what it does to a call, in microseconds.
+Servers of the same kind, one behind the guard with a list of governed models as long as a large
+installation's, are asked the same calls in turns, one at a time. A second one without the guard
+shows how far two equal servers differ. The guard's own share is measured apart, without a server:
+what it does to a call, in microseconds.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import statistics
 import time
@@ -16,13 +18,26 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import httpx
+import requests
 
 from benchmarks._harness import Report, parser, quantile, say
 from benchmarks._parts import folder
 
+WARM = 6
 API = "/api/2.0/mlflow/"
 Call = tuple[str, str, dict[str, Any]]
+
+
+class Client:
+    """Asks one server over one connection, as MLflow's own client does, by requests."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._session = requests.Session()
+
+    def request(self, method: str, path: str, body: dict[str, Any]) -> requests.Response:
+        url = f"{self._url}{API}{path}"
+        return self._session.request(method, url, json=body or None, timeout=60)
 
 
 def main() -> None:
@@ -43,6 +58,7 @@ def main() -> None:
         _side_by_side(report, place, listing, rounds)
     report.notes += [
         "ours: behind the guard; theirs: the same server without it, asked in turns.",
+        "Equal servers: another one without the guard against the same, what is not the guard's.",
         "The guard's own time is its reading and judging of the call, without the server's.",
     ]
     report.finish()
@@ -139,43 +155,51 @@ def _side_by_side(report: Report, place: Path, listing: Path, rounds: int) -> No
     servers = {
         "ours": start_server(place / "with", guard=guard),
         "theirs": start_server(place / "without"),
+        "equal": start_server(place / "equal"),
     }
     listing.write_text(content)
     try:
-        clients = {
-            name: httpx.Client(base_url=url, timeout=60) for name, (_, url) in servers.items()
-        }
+        clients = {name: Client(url) for name, (_, url) in servers.items()}
         calls = {name: _calls(*_a_run(client)) for name, client in clients.items()}
         for kind in calls["ours"]:
-            taken: dict[str, list[float]] = {"ours": [], "theirs": []}
-            for turn in range(rounds + 5):
-                order = ("ours", "theirs") if turn % 2 else ("theirs", "ours")
-                for name in order:
-                    taken[name].append(_seconds(clients[name], calls[name][kind]))
-            ours, theirs = (sorted(taken[name][5:]) for name in ("ours", "theirs"))
+            taken = _in_turns(
+                {name: (clients[name], calls[name][kind]) for name in servers}, rounds
+            )
             for share in (0.5, 0.25):
-                report.add(
-                    f"{kind}: p{share * 100:g}", quantile(ours, share) * 1000, "ms",
-                    theirs=quantile(theirs, share) * 1000,
-                )  # fmt: skip
+                at = {name: quantile(each, share) * 1000 for name, each in taken.items()}
+                what = f"{kind}: p{share * 100:g}"
+                report.add(what, at["ours"], "ms", theirs=at["theirs"])
+                report.add(f"{what}, equal servers", at["equal"], "ms", theirs=at["theirs"])
     finally:
         for pid, _ in servers.values():
             stop_group(pid)
-    say("both servers are stopped")
+    say("the servers are stopped")
 
 
-def _a_run(client: httpx.Client) -> tuple[str, str]:
-    made = client.post(f"{API}experiments/create", json={"name": uuid.uuid4().hex}).json()
+def _in_turns(asked: dict[str, tuple[Client, Call]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each call by server, sorted; every order of the servers comes equally often."""
+    taken: dict[str, list[float]] = {name: [] for name in asked}
+    orders = itertools.cycle(itertools.permutations(asked))
+    for turn, order in zip(range(rounds + WARM), orders, strict=False):
+        for name in order:
+            seconds = _seconds(*asked[name])
+            if turn >= WARM:
+                taken[name].append(seconds)
+    return {name: sorted(each) for name, each in taken.items()}
+
+
+def _a_run(client: Client) -> tuple[str, str]:
+    made = client.request("POST", "experiments/create", {"name": uuid.uuid4().hex}).json()
     experiment = str(made["experiment_id"])
     body = {"experiment_id": experiment, "start_time": int(time.time() * 1000)}
-    run = client.post(f"{API}runs/create", json=body).json()
+    run = client.request("POST", "runs/create", body).json()
     return str(run["run"]["info"]["run_id"]), experiment
 
 
-def _seconds(client: httpx.Client, call: Call) -> float:
+def _seconds(client: Client, call: Call) -> float:
     method, path, body = call
     start = time.perf_counter()
-    answer = client.request(method, API + path, json=body or None)
+    answer = client.request(method, path, body)
     taken = time.perf_counter() - start
     answer.raise_for_status()
     return taken
