@@ -7,21 +7,22 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 from werkzeug.security import generate_password_hash
 
-from tests.mlflow_process import fork_server, stop_group
+from tests.mlflow_process import fork_server, start_server, stop_group
 
 ADMIN = ("admin", "password of the admin")
 READER = ("reader", "password of the reader")
 
 
 @contextmanager
-def accounts_server(folder: Path) -> Iterator[str]:
-    """Its URL; `ADMIN` may do everything, `READER` what it was granted."""
+def accounts_server(folder: Path, guard: dict[str, str] | None = None) -> Iterator[str]:
+    """Its URL; `ADMIN` may do everything, `READER` what was granted. With `guard` behind it."""
     settings = folder / "auth.ini"
     settings.write_text(
         "[mlflow]\ndefault_permission = NO_PERMISSIONS\n"
@@ -29,7 +30,8 @@ def accounts_server(folder: Path) -> Iterator[str]:
         f"admin_username = {ADMIN[0]}\nadmin_password = {ADMIN[1]}\n"
         "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
     )
-    pid, url = fork_server(
+    start = partial(start_server, guard=guard) if guard else fork_server
+    pid, url = start(
         folder,
         options=("--app-name", "basic-auth"),
         MLFLOW_AUTH_CONFIG_PATH=str(settings),

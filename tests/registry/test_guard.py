@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pandas as pd
 import pytest
+from django.core.management import CommandError
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from sklearn.linear_model import LogisticRegression
@@ -22,8 +23,9 @@ from e2i_site.mlflow_connector import get_connector, models
 from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
 from registry.governed import publish
+from registry.management.commands import mlflow_server
 from registry.models import Promotion, RegistryEntry
-from tests import mlflow_process
+from tests import mlflow_accounts, mlflow_process
 from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 from training.models import MlflowExperiment
@@ -41,16 +43,20 @@ def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """A guarded server, and the file that tells it what is governed."""
     folder = tmp_path_factory.mktemp("guarded")
-    listing = folder / "governed.json"
-    guard = {
+    guard = guard_in(folder)
+    pid, url = mlflow_process.start_server(folder, guard=guard)
+    yield url, Path(guard["E2I_GUARD_LIST"])
+    mlflow_process.stop_group(pid)
+
+
+def guard_in(folder: Path) -> dict[str, str]:
+    """Variables of a guard whose files are in the folder."""
+    return {
         "DJANGO_SETTINGS_MODULE": "e2i_site.settings",
         "E2I_DATA_DIR": str(folder),
         "E2I_GUARD_TOKEN": TOKEN,
-        "E2I_GUARD_LIST": str(listing),
+        "E2I_GUARD_LIST": str(folder / "governed.json"),
     }
-    pid, url = mlflow_process.start_server(folder, guard=guard)
-    yield url, listing
-    mlflow_process.stop_group(pid)
 
 
 @pytest.fixture
@@ -197,6 +203,37 @@ def test_runs_and_models_of_others_are_untouched(client: MlflowClient, saved: Pa
     client.delete_registered_model(name)
     client.delete_run(theirs)
     client.delete_experiment(experiment)
+
+
+def test_it_stands_before_mlflows_accounts(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--app-name basic-auth`: who may do everything in MLflow may not move what E2I governs."""
+    guard, name = guard_in(tmp_path), f"e2i_accounts_{uuid.uuid4().hex[:8]}"
+    settings.GUARD_LIST = Path(guard["E2I_GUARD_LIST"])
+    ModelFactory(name=name)
+    with mlflow_accounts.accounts_server(tmp_path, guard) as url:
+        publish()
+        for called, value in zip(("USERNAME", "PASSWORD"), mlflow_accounts.ADMIN, strict=True):
+            monkeypatch.setenv(f"MLFLOW_TRACKING_{called}", value)
+        admin = MlflowClient(url, url)
+        admin.create_registered_model(name)
+        refused(admin.rename_registered_model, name, "another")
+        admin.create_registered_model("theirs")
+        admin.rename_registered_model("theirs", "another")
+        address = f"{url}/api/2.0/mlflow/registered-models/rename"
+        body, ours = {"name": name, "new_name": "another name"}, {"E2I-Guard-Token": TOKEN}
+        stranger = httpx.post(address, json=body, headers=ours)
+        assert stranger.status_code == 401, "E2I's token lets nobody into MLflow"
+        known = httpx.post(address, json=body, headers=ours, auth=mlflow_accounts.ADMIN)
+        assert known.status_code == 200, known.text
+
+
+def test_an_application_that_mlflow_does_not_have_is_refused() -> None:
+    with pytest.raises(
+        CommandError, match=r"--app-name basic is unknown to MLflow; it has basic-auth"
+    ):
+        mlflow_server.Command().handle(arguments=["--app-name", "basic"])
 
 
 def test_the_file_says_what_is_so_and_is_written_only_when_that_changes(

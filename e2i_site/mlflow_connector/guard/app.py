@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
+from types import FunctionType
 
 from e2i_site.core import env
 from e2i_site.core.errors import ConfigurationError
@@ -17,7 +19,8 @@ def create_app() -> App:
     """The guarded application. A factory, so that only the serving process loads MLflow's.
 
     Raises:
-        ConfigurationError: E2I_GUARD_TOKEN or E2I_GUARD_LIST is missing.
+        ConfigurationError: E2I_GUARD_TOKEN or E2I_GUARD_LIST is missing, or E2I_GUARD_APP is none
+            of MLflow's applications.
     """
     token, listing = env.text("E2I_GUARD_TOKEN"), env.text("E2I_GUARD_LIST")
     if not token or not listing:
@@ -25,6 +28,26 @@ def create_app() -> App:
             "The guard needs E2I_GUARD_TOKEN (or E2I_GUARD_TOKEN_FILE) and E2I_GUARD_LIST; "
             "`manage.py mlflow_server` sets both."
         )
-    from mlflow.server.fastapi_app import app
+    application = _application(env.text("E2I_GUARD_APP"))
+    return Guard(application, token=token, listing=GovernedFile(Path(listing)))
 
-    return Guard(app, token=token, listing=GovernedFile(Path(listing)))
+
+def applications() -> set[str]:
+    """Names that MLflow's `--app-name` takes, such as basic-auth."""
+    return {found.name for found in entry_points(group="mlflow.app")}
+
+
+def _application(name: str) -> App:
+    """MLflow's application of that name, found as MLflow does; by default the plain one."""
+    if not name:
+        from mlflow.server.fastapi_app import app
+
+        return app
+    # One folder may be on the path twice.
+    found = next(iter(entry_points(group="mlflow.app", name=name)), None)
+    if found is None:
+        known = ", ".join(sorted(applications()))
+        raise ConfigurationError(f"E2I_GUARD_APP={name} is unknown to MLflow; it has {known}.")
+    loaded = found.load()
+    made: App = loaded() if isinstance(loaded, FunctionType) else loaded
+    return made

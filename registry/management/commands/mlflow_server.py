@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from argparse import REMAINDER
+from argparse import REMAINDER, ArgumentParser
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DatabaseError
 
-from e2i_site.mlflow_connector.guard.app import PLUGIN
+from e2i_site.mlflow_connector.guard.app import PLUGIN, applications
 from registry.governed import publish
 
 
@@ -38,12 +38,9 @@ class Command(BaseCommand):
         arguments: list[str] = options["arguments"]
         environment = dict(os.environ)
         if settings.GUARD:
-            if any(each.split("=")[0] == "--app-name" for each in arguments):
-                raise CommandError(
-                    "--app-name is the guard's; E2I_GUARD=0 starts MLflow without the guard."
-                )
-            arguments = ["--app-name", "e2i-guard", *arguments]
-            environment |= _guarded(environment)
+            asked, rest = _application(arguments)
+            arguments = ["--app-name", "e2i-guard", *rest]
+            environment |= _guarded(environment) | asked
             self._publish()
         command = [sys.executable, "-m", "mlflow", "server", *arguments]
         os.execve(sys.executable, command, environment)  # noqa: S606 - this process becomes it
@@ -57,6 +54,19 @@ class Command(BaseCommand):
                 f"The database does not say what is governed yet ({error}); until the worker "
                 "does, the guard refuses by hand whatever may be governed."
             )
+
+
+def _application(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
+    """What the guard should stand before, as `--app-name` says it; and the other arguments."""
+    parser = ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--app-name")
+    given, rest = parser.parse_known_args(arguments)
+    if given.app_name is None:
+        return {}, rest
+    if given.app_name not in applications():
+        known = ", ".join(sorted(applications()))
+        raise CommandError(f"--app-name {given.app_name} is unknown to MLflow; it has {known}.")
+    return {"E2I_GUARD_APP": given.app_name}, rest
 
 
 def _guarded(environment: dict[str, str]) -> dict[str, str]:
