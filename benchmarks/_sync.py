@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks._parts import set_up_site
 
@@ -69,19 +70,40 @@ def _ticks() -> dict[str, float]:
     from registry.sync import sync
 
     sync()
-    reports, processor, written = [], [], 0
+    reports, processor, own, written = [], [], [], 0
     for _ in range(TICKS):
         begun = time.process_time()
-        with counted_writes() as writes:
+        with counted_writes() as writes, waits_for_mlflow() as waits:
             reports.append(sync())
         processor.append(time.process_time() - begun)
+        own.append(reports[-1].seconds - sum(waits))
         written += len(writes)
     return {
         "seconds": statistics.median(report.seconds for report in reports),
+        "own": statistics.median(own),
         "processor": statistics.median(processor),
         "requests": reports[-1].requests,
         "writes": written,
     }
+
+
+@contextlib.contextmanager
+def waits_for_mlflow() -> Iterator[list[float]]:
+    """Seconds from each question to MLflow until its answer was there."""
+    import httpx
+
+    waits: list[float] = []
+    send = httpx.Client.send
+
+    def timed(client: httpx.Client, *arguments: Any, **named: Any) -> httpx.Response:
+        begun = time.perf_counter()
+        try:
+            return send(client, *arguments, **named)
+        finally:
+            waits.append(time.perf_counter() - begun)
+
+    with mock.patch.object(httpx.Client, "send", timed):
+        yield waits
 
 
 @contextlib.contextmanager
