@@ -21,6 +21,8 @@ from django.utils import timezone
 Values = dict[str, Any]
 #: Values of a row, or the first or last of them, as the database takes them.
 Encoded = str | list[Any]
+#: Characters handed to the database at once. Between two, a thread that parses may run for long.
+_AT_ONCE = 1 << 20
 _NEXT, _NULL = "\0-", "\0."
 
 
@@ -89,7 +91,9 @@ def copy(table: str, columns: Sequence[str], text: str) -> None:
         # Nobody waits for the disk: what a crash of the server loses is read again, because where
         # the sync stands is committed later, and then all before it is on the disk, too.
         cursor.execute("SET LOCAL synchronous_commit TO off")
-        cursor.cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", StringIO(text))
+        cursor.cursor.copy_expert(
+            f"COPY {table} ({', '.join(columns)}) FROM STDIN", StringIO(text), size=_AT_ONCE
+        )
 
 
 def reserve(model: type[models.Model], count: int) -> list[int]:
