@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from e2i_site.core.fields import KeyField
 from training.models.experiment import MlflowExperiment
 from training.models.run import TrainingRun
 
@@ -23,7 +24,7 @@ class RunMetric(models.Model):
         db_constraint=False,
         db_index=False,
     )
-    key = models.TextField()
+    key = KeyField()
     value = models.FloatField()
 
     class Meta:

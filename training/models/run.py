@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Upper
 from django.urls import reverse
 
+from e2i_site.core.fields import IdentifierField
 from e2i_site.jobs.models import Job
 from training.choices import RunRole, RunSource, RunStatus
 from training.models.dataset import Dataset
@@ -24,14 +25,30 @@ class TrainingRunQuerySet(models.QuerySet["TrainingRun"]):
 class TrainingRun(models.Model):
     """One run. `mlflow_run_id` is null only while it is not yet written to MLflow."""
 
+    # Most runs are others' and mirrored: none of these is known of them, see Meta.indexes.
     experiment = models.ForeignKey(
-        Experiment, null=True, blank=True, on_delete=models.PROTECT, related_name="training_runs"
+        Experiment,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="training_runs",
+        db_index=False,
     )
     dataset = models.ForeignKey(
-        Dataset, null=True, blank=True, on_delete=models.PROTECT, related_name="training_runs"
+        Dataset,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="training_runs",
+        db_index=False,
     )
     selection = models.ForeignKey(
-        Selection, null=True, blank=True, on_delete=models.PROTECT, related_name="training_runs"
+        Selection,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="training_runs",
+        db_index=False,
     )
     registry_entry = models.ForeignKey(
         "registry.RegistryEntry",
@@ -39,9 +56,15 @@ class TrainingRun(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="+",
+        db_index=False,
     )
     parent = models.ForeignKey(
-        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="children"
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="children",
+        db_index=False,
     )
     run_name = models.CharField(max_length=500, blank=True)
     source = models.CharField(max_length=10, choices=RunSource.choices, default=RunSource.E2I)
@@ -49,7 +72,7 @@ class TrainingRun(models.Model):
     status = models.CharField(max_length=10, choices=RunStatus.choices, default=RunStatus.SCHEDULED)
     error_message = models.TextField(blank=True)
 
-    mlflow_run_id = models.CharField(max_length=64, null=True, blank=True, unique=True)
+    mlflow_run_id = IdentifierField(max_length=64, null=True, blank=True)
     mlflow_experiment = models.ForeignKey(
         MlflowExperiment,
         to_field="mlflow_id",
@@ -58,6 +81,7 @@ class TrainingRun(models.Model):
         blank=True,
         on_delete=models.PROTECT,
         related_name="runs",
+        db_index=False,
     )
     mlflow_available = models.BooleanField(
         default=False, help_text="Everything of this run has been written to MLflow."
@@ -108,10 +132,21 @@ class TrainingRun(models.Model):
     is_best_trial = models.BooleanField(null=True, blank=True)
     request = models.JSONField(default=dict, help_text="What was asked: trials, timeout, strategy.")
 
-    job = models.ForeignKey(Job, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    job = models.ForeignKey(
+        Job,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
+    )
     attempt = models.PositiveIntegerField(default=0)
     created_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        db_index=False,
     )
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -124,6 +159,7 @@ class TrainingRun(models.Model):
         db_table = "ml_training_runs"
         ordering = ["-id"]
         constraints = [
+            models.UniqueConstraint(fields=["mlflow_run_id"], name="run_mlflow_id_once"),
             models.CheckConstraint(
                 condition=Q(status__in=RunStatus.values), name="run_status_is_legal"
             ),
@@ -154,6 +190,19 @@ class TrainingRun(models.Model):
             models.Index(Upper("user_name"), name="run_by_user"),
             models.Index(
                 fields=["mlflow_experiment", "started_at", "id"], name="run_by_mlflow_time"
+            ),
+            *(
+                models.Index(
+                    fields=[name], name=f"run_by_{name}", condition=Q((f"{name}__isnull", False))
+                )
+                for name in (
+                    "dataset",
+                    "selection",
+                    "registry_entry",
+                    "parent",
+                    "job",
+                    "created_by",
+                )
             ),
         ]
 

@@ -294,7 +294,11 @@ def _texts(content: str | None) -> dict[str, str]:
     """Params or tags, whose values are texts or missing."""
     if not content:
         return {}
-    return {key: _text(value) for key, value in orjson.loads(content).items()}
+    found: dict[str, Any] = orjson.loads(content)
+    # As they are but for a NULL or a NUL, which no database of ours keeps.
+    if set(map(type, found.values())) <= {str} and "\\u0000" not in content:
+        return found
+    return {key: _text(value) for key, value in found.items()}
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:
