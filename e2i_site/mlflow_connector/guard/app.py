@@ -39,15 +39,16 @@ def applications() -> set[str]:
 
 def _application(name: str) -> App:
     """MLflow's application of that name, found as MLflow does; by default the plain one."""
+    made: App
     if not name:
-        from mlflow.server.fastapi_app import app
+        from mlflow.server.fastapi_app import app as made
 
-        return app
+        return made
     # One folder may be on the path twice.
     found = next(iter(entry_points(group="mlflow.app", name=name)), None)
     if found is None:
         known = ", ".join(sorted(applications()))
         raise ConfigurationError(f"E2I_GUARD_APP={name} is unknown to MLflow; it has {known}.")
     loaded = found.load()
-    made: App = loaded() if isinstance(loaded, FunctionType) else loaded
+    made = loaded() if isinstance(loaded, FunctionType) else loaded
     return made
