@@ -10,6 +10,8 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mlflow.exceptions import MlflowException
+from mlflow.utils.uri import validate_path_is_safe
 
 from e2i_site.mlflow_connector.guard.calls import Fields, target
 from e2i_site.mlflow_connector.guard.governed import UNKNOWN, GovernedFile, note_digest, parse
@@ -125,7 +127,7 @@ def test_fields_are_read_as_mlflow_reads_them() -> None:
     assert Fields(b"", twice)["alias"] == "production"
     # MLflow ignores what it does not know; that must not hide what it does know.
     assert Fields(b"", b'{"name": "churn", "Name": "other"}')["name"] == "churn"
-    assert Fields(b"", json.dumps({"runId": RUN}).encode("utf-16")).run_id == RUN
+    assert Fields(b"", json.dumps({"runId": RUN}).encode("utf-16")).run_ids == {RUN}
     assert Fields(b"", b"not json")["name"] == ""
     assert refusal("POST", "/ajax-api/2.0/mlflow/upload-artifact", query=f"run_uuid={RUN}&path=a")
 
@@ -140,6 +142,48 @@ def test_no_encoding_hides_a_governed_folder(times: int, which: str, tail: str) 
     for _ in range(times):
         path = quote(path, safe="")
     assert refusal("PUT", FILES + path)
+
+
+@given(
+    times=st.integers(0, 3),
+    method=st.sampled_from(["PUT", "DELETE"]),
+    folder=st.sampled_from([f"7/{RUN}", f"7/models/{LOGGED}", "7/models", "7"]),
+    # What MLflow leaves out when it reads a path as an address.
+    inside=st.sampled_from(["", "\t", "\n", "\r"]),
+    before=st.sampled_from(["", " ", "\t "]),
+    end=st.sampled_from(["", "?", ";", "/", "/."]),
+    at=st.integers(1, 20),
+)
+def test_nothing_that_mlflow_leaves_out_hides_one(
+    times: int, method: str, folder: str, inside: str, before: str, end: str, at: int
+) -> None:
+    path = before + folder[:at] + inside + folder[at:] + end
+    try:
+        read = validate_path_is_safe(path)
+    except MlflowException:
+        return
+    governed = RUN in read or LOGGED in read or method == "DELETE"
+    for _ in range(times):
+        path = quote(path, safe="")
+    assert bool(refusal(method, FILES + path)) == governed, read
+
+
+def test_a_path_that_mlflow_does_not_take_is_refused() -> None:
+    assert "cannot be read" in refusal("DELETE", f"{FILES}7/../7/{RUN}")
+
+
+@pytest.mark.parametrize(
+    ("call", "query", "body"),
+    [
+        ("upload-artifact", f"run_id=x&run_uuid={RUN}&path=a", {}),
+        ("upload-artifact", f"run_uuid={RUN}&run_uuid=x&path=a", {}),
+        ("runs/set-tag", "", {"run_id": None, "run_uuid": RUN, "key": "k", "value": "v"}),
+        ("runs/update", "run_id=x", {"run_uuid": RUN, "status": "RUNNING"}),
+        ("runs/delete", "", {"run_id": "x", "runId": RUN}),
+    ],
+)
+def test_no_decoy_hides_the_run_that_is_meant(call: str, query: str, body: dict[str, Any]) -> None:
+    assert refusal("POST", M + call, query=query, **body)
 
 
 def test_while_nothing_is_known_only_what_may_be_governed_is_refused() -> None:

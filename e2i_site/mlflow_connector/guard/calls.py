@@ -6,9 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs
 
-API = re.compile(r"(?:^|/)(?:ajax-)?api/\d+\.\d+/(?:preview/)?(mlflow|mlflow-artifacts)/(.+?)/*$")
+API = re.compile(
+    r"(?:^|/)(?:ajax-)?api/\d+\.\d+/(?:preview/)?(mlflow|mlflow-artifacts)/(.+?)/*\Z",
+    re.DOTALL,  # a path may hold line breaks, which MLflow leaves out
+)
+_FILES = re.compile(r"^(?:artifacts|mpu/[^/]+)(?:/|$)")
 _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 
 
@@ -25,19 +29,26 @@ class Fields:
     """
 
     def __init__(self, query: bytes = b"", body: bytes = b"") -> None:
-        self._values: dict[str, Any] = {
-            key: values[0] for key, values in parse_qs(query.decode("latin-1")).items()
-        }
-        self._values.update((_snake(key), value) for key, value in _parsed(body).items())
+        self._values: dict[str, list[Any]] = dict(parse_qs(query.decode("latin-1")).items())
+        for key, value in _parsed(body).items():
+            self._values.setdefault(_snake(key), []).append(value)
 
     def __getitem__(self, name: str) -> str:
-        value = self._values.get(name, "")
-        # Only what is asked for is written out: a batch may hold a thousand metrics.
-        return value if isinstance(value, str) else json.dumps(value)
+        given = self._given(name)
+        return given[-1] if given else ""
 
     @property
-    def run_id(self) -> str:
-        return self["run_id"] or self["run_uuid"]
+    def run_ids(self) -> set[str]:
+        """Every run that is named in some way: MLflow takes one, and which depends on the call."""
+        return {*self._given("run_id"), *self._given("run_uuid")} - {""}
+
+    def _given(self, name: str) -> list[str]:
+        """Only what is asked for is written out: a batch may hold a thousand metrics."""
+        return [
+            value if isinstance(value, str) else json.dumps(value)
+            for value in self._values.get(name, ())
+            if value is not None
+        ]
 
 
 def _snake(key: str) -> str:
@@ -55,8 +66,19 @@ def _parsed(body: bytes) -> Mapping[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def segments(path: str) -> list[str]:
-    """The parts of an artifact's path, decoded as often as it was encoded."""
-    while (decoded := unquote(path)) != path:
-        path = decoded
-    return [part for part in path.split("/") if part]
+def segments(call: str) -> list[str] | None:
+    """The parts of an artifact's path, as MLflow itself reads it; None where MLflow refuses it.
+
+    Args:
+        call: what follows `mlflow-artifacts/`, such as `artifacts/7/models/m-1/artifacts/MLmodel`.
+    """
+    # There in MLflow's own process, and long to load elsewhere.
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.uri import validate_path_is_safe
+
+    path = _FILES.sub("", call)
+    try:
+        read = validate_path_is_safe(path) if path else ""
+    except (MlflowException, ValueError):
+        return None
+    return [part for part in read.split("/") if part not in ("", ".")]

@@ -79,15 +79,18 @@ def _description(governed: Governed, fields: Fields) -> str | None:
 
 def _run(governed: Governed, fields: Fields) -> str | None:
     if not governed.known:
-        return _unknown(f"Run {fields.run_id}")
-    return _evidence(governed, governed.runs.get(fields.run_id), f"Run {fields.run_id}")
+        return _unknown(f"Run {', '.join(sorted(fields.run_ids))}")
+    return _of_runs(governed, fields.run_ids & governed.runs.keys())
 
 
 def _ended_run(governed: Governed, fields: Fields) -> str | None:
     """A run that goes on may log; nothing is known about it while the list cannot be read."""
-    if fields.run_id not in governed.ended:
-        return None
-    return _run(governed, fields)
+    return _of_runs(governed, fields.run_ids & governed.ended)
+
+
+def _of_runs(governed: Governed, run_ids: set[str]) -> str | None:
+    found = min(run_ids, default=None)
+    return _evidence(governed, governed.runs[found], f"Run {found}") if found else None
 
 
 def _experiment(governed: Governed, fields: Fields) -> str | None:
@@ -115,8 +118,10 @@ def _logged_model(method: str, parts: list[str]) -> Rule:
     return rule
 
 
-def _artifact(method: str, parts: list[str]) -> Rule:
+def _artifact(method: str, parts: list[str] | None) -> Rule:
     """Files below the folder of a governed run or logged model: `EXPERIMENT/…/ID/artifacts/…`."""
+    if parts is None:
+        return lambda governed, fields: "The file's path cannot be read. Nothing was changed."
     what = f"The file {parts[-1]!r}" if parts else "The folder of all files"
 
     def rule(governed: Governed, fields: Fields) -> str | None:
@@ -135,11 +140,10 @@ def _artifact(method: str, parts: list[str]) -> Rule:
 
 def _holds_governed(governed: Governed, parts: list[str]) -> bool:
     """Whether deleting this folder would take governed files with it: an experiment's, or all."""
-    above = [part for part in parts if part not in ("mlflow-artifacts", "artifacts", ".")]
     return (
-        not above
-        or (above[-1] in governed.experiments)
-        or (above[-1] == "models" and above[0] in governed.experiments)
+        not parts
+        or parts[-1] in governed.experiments
+        or (parts[-1] == "models" and parts[0] in governed.experiments)
     )
 
 
