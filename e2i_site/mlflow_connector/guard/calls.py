@@ -78,7 +78,7 @@ def segments(call: str) -> list[str] | None:
 
     path = _FILES.sub("", call)
     try:
-        read = validate_path_is_safe(path) if path else ""
+        read = validate_path_is_safe(path) if path else ""  # type: ignore[no-untyped-call]
     except (MlflowException, ValueError):
         return None
     return [part for part in read.split("/") if part not in ("", ".")]
