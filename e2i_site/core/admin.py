@@ -12,7 +12,8 @@ from unfold.admin import ModelAdmin
 class ReadOnlyAdmin(ModelAdmin):
     """Search, filter and look; no adding, changing or deleting."""
 
-    list_per_page = 50
+    # Of twice as many some lists take longer than a page should.
+    list_per_page = 25
     show_full_result_count = False
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Collection
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Exists
+from django.db.models.expressions import Combinable
 from django.utils import timezone
 
 from e2i_site.core.errors import InvalidInput
@@ -20,6 +22,11 @@ def watch(user: User, scope: str) -> None:
     if Watch.objects.filter(user=user).count() >= MOST_WATCHES:
         raise InvalidInput(f"You watch {MOST_WATCHES} models, the most one may watch.")
     Watch.objects.get_or_create(user=user, scope=scope)
+
+
+def watched_by(user: User, scope: Combinable) -> Exists:
+    """Whether the person watches the row that `scope` is an expression of, for its own query."""
+    return Exists(Watch.objects.filter(user=user, scope=scope))
 
 
 def unwatch(user: User, scope: str) -> None:

@@ -8,12 +8,15 @@ from urllib.parse import quote, urlencode
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db.models import OuterRef, Value
+from django.db.models.functions import Concat
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from e2i_site.core.partials import render_page
+from e2i_site.notifications.subscriptions import watched_by
 from registry import queries
 from registry.choices import ALIASED_STAGES, Stage
 from registry.history import trail_entries
@@ -30,7 +33,9 @@ def model(request: HttpRequest, name: str) -> HttpResponse:
     """One model: versions by stage, history, lineage, findings; with `at`, as it was then."""
     if "at" in request.GET:
         return model_at(request, name)
-    found = get_object_or_404(with_versions(RegisteredModel.objects.all()), name=name)
+    watched = watched_by(request.user, Concat(Value("model:"), OuterRef("name")))  # type: ignore[arg-type]
+    models = with_versions(RegisteredModel.objects.annotate(watched=watched))
+    found = get_object_or_404(models, name=name)
     newest = getattr(found, "newest_version", None) or 0
     up_to = _number(request.GET.get("before"), newest + 1) - 1
     entries = queries.entries_of(found, up_to=up_to)

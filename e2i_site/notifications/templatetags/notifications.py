@@ -7,18 +7,16 @@ from typing import Any
 from django import template
 from django.template import Context
 
-from e2i_site.notifications.models import Watch
-
 register = template.Library()
 
 
 @register.inclusion_tag("notifications/_watch.html", takes_context=True)
-def watch_button(context: Context, scope: str) -> dict[str, Any]:
-    """Watch `scope` ("model:churn"), or no more; one query."""
+def watch_button(context: Context, scope: str, watched: bool) -> dict[str, Any]:
+    """Watch `scope` ("model:churn"), or no more."""
     request = context["request"]
     return {
         "scope": scope,
-        "watched": Watch.objects.filter(user=request.user, scope=scope).exists(),
+        "watched": watched,
         "next": request.get_full_path(),
         "csrf_token": context.get("csrf_token", ""),
     }

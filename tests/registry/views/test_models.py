@@ -280,7 +280,7 @@ def crowd(model: RegisteredModel) -> RegisteredModel:
         ("", 4),
         # Its policy is found in Python, and models without the metric are a section of their own.
         ("?q=policy:light+drift:no&sort=-metric.auc", 7),
-        ("models/churn/", 7),
+        ("models/churn/", 6),
         ("models/churn/versions/1/", 6),
         ("models/churn/compare/?a=1&b=2", 3),
         ("policies/", 3),
