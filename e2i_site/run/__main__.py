@@ -55,11 +55,16 @@ async def _run(environment: dict[str, str], own_mlflow: bool) -> None:
         site = f"http://127.0.0.1:{environment['WEB_PORT']}"
         if await _answers(supervisor, f"{site}/healthz"):
             supervisor.say(f"The site is at {site}. Ctrl-C stops everything.")
-        if not own_mlflow:
-            del programs["mlflow"]
+        health = f"{environment['MLFLOW_TRACKING_URI'].rstrip('/')}/health"
+        mlflow = programs.pop("mlflow")
+        if own_mlflow:
+            supervisor.keep(mlflow)
+            supervisor.keep(programs.pop("gateway"))
+            # Who asks it before it is there finds it away, and every page says so for a while.
+            await _answers(supervisor, health)
         for program in programs.values():
             supervisor.keep(program)
-        await _demo(supervisor, f"{environment['MLFLOW_TRACKING_URI'].rstrip('/')}/health", site)
+        await _demo(supervisor, health, site)
         await supervisor.stop.wait()
 
 
