@@ -233,8 +233,8 @@ def to_pdf(report: Report) -> bytes:
 FORMATS: dict[str, tuple[str, Callable[[Report], str | bytes]]] = {
     "md": ("text/markdown; charset=utf-8", report_markdown.render),
     "html": ("text/html; charset=utf-8", to_html),
-    "pdf": ("application/pdf", to_pdf),
     "json": ("application/json", to_json),
+    "pdf": ("application/pdf", to_pdf),
 }
 
 

@@ -152,7 +152,7 @@ def test_the_json_says_the_same(mixed):
 
 
 def test_an_unknown_format_is_refused(db):
-    with pytest.raises(InvalidInput, match="md, html, pdf, json"):
+    with pytest.raises(InvalidInput, match="md, html, json, pdf"):
         report.render(report.build(), "docx")
 
 
