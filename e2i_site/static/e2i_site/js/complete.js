@@ -25,6 +25,8 @@
   function ask(field) {
     const name = part(field);
     if (name === undefined) return;
+    // Below its field, wherever the form around it wraps.
+    if (!mentions(field)) field.after(listOf(field));
     const address = `${field.dataset.mentions ?? field.dataset.completes}?q=${encodeURIComponent(name)}`;
     window.htmx.ajax("GET", address, { target: listOf(field), swap: "innerHTML" })
       .then(() => {
