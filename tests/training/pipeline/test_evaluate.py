@@ -57,6 +57,10 @@ def test_weights_mean_what_repeated_rows_mean(seed: int) -> None:
     rows = np.repeat(np.arange(len(y)), counts)
     weighted = bootstrap._binary(y, p, 0.5, counts[None, :].astype(float))
     repeated = evaluate(Problem.BINARY, y[rows], p[rows], 0.5)
+    codes, three = np.digitize(p, [0.3, 0.5]), np.random.default_rng(seed).dirichlet([1] * 3, 80)
+    once = bootstrap._multiclass(codes, three, counts[None, :].astype(float))
+    for name, number in evaluate(Problem.MULTICLASS, codes[rows], three[rows]).items():
+        assert once[name][0] == pytest.approx(number, nan_ok=True), name
     for name, value in repeated.items():
         if name in weighted:
             assert weighted[name][0] == pytest.approx(value), name

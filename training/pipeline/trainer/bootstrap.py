@@ -115,6 +115,11 @@ def _binary(y: np.ndarray, p: Floats, threshold: float, weight: Floats) -> dict[
         "fpr": fp / (weight @ (~positive).astype(float)),
         "brier": weight @ ((p - y) ** 2) / total,
         "log_loss": weight @ loss / total,
+        **_averages(
+            np.stack([total - tp - fp - fn, tp]),
+            np.stack([total - tp - fp, tp + fp]),
+            np.stack([total - tp - fn, tp + fn]),
+        ),
         **_ranking(positive, p, weight),
     }
 
@@ -146,18 +151,39 @@ def _multiclass(y: np.ndarray, p: Floats, weight: Floats) -> dict[str, Floats]:
     decided = p.argmax(axis=1)
     total = weight.sum(axis=1)
     chosen = np.clip(p[np.arange(len(y)), y.astype(int)], 1e-15, 1)
-    scores, areas = [], []
-    for code in range(p.shape[1]):
-        tp = weight @ ((decided == code) & (y == code)).astype(float)
-        either = weight @ ((decided == code).astype(float) + (y == code))
-        scores.append(2 * tp / either)
-        areas.append(_ranking(y == code, p[:, code], weight)["roc_auc"])
+    codes = np.arange(p.shape[1])[:, None]
+    there, given = (y == codes).astype(float), (decided == codes).astype(float)
+    areas = [_ranking(y == code, p[:, code], weight)["roc_auc"] for code in range(p.shape[1])]
     return {
         "accuracy": weight @ (decided == y).astype(float) / total,
-        "f1_macro": np.mean(scores, axis=0),
+        **_averages((there * given) @ weight.T, given @ weight.T, there @ weight.T),
         "roc_auc_ovr": np.mean(areas, axis=0),
         "log_loss": weight @ -np.log(chosen) / total,
     }
+
+
+def _averages(hits: Floats, given: Floats, rows: Floats) -> dict[str, Floats]:
+    """Precision, recall and F1 over all classes, each counting the same (macro) or by its rows.
+
+    Args, each (classes, repeats): rows of the class that were given it, that were given it
+    rightly or not, and that are of it.
+
+
+    A class where one is undefined, because it was never decided on or is not there, is left out
+    of its average, as in scikit-learn with zero_division=nan.
+    """
+    found = {}
+    for name, scores in (
+        ("precision", hits / given),
+        ("recall", hits / rows),
+        ("f1", 2 * hits / (given + rows)),
+    ):
+        defined = np.isfinite(scores)
+        known = np.where(defined, scores, 0.0)
+        found[f"{name}_macro"] = known.sum(axis=0) / defined.sum(axis=0)
+        counting = rows * defined
+        found[f"{name}_weighted"] = (known * counting).sum(axis=0) / counting.sum(axis=0)
+    return found
 
 
 def _regression(y: np.ndarray, prediction: Floats, weight: Floats) -> dict[str, Floats]:
@@ -170,4 +196,5 @@ def _regression(y: np.ndarray, prediction: Floats, weight: Floats) -> dict[str, 
         "rmse": np.sqrt(squares / total),
         "mae": weight @ np.abs(y - prediction) / total,
         "r2": 1 - squares / spread,
+        "mape": weight @ np.abs((y - prediction) / y) / total,
     }
