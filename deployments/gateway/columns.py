@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 from collections.abc import Callable
 from typing import Any
@@ -28,10 +27,14 @@ def convert(values: list[Any], column: Column) -> Any:
     reader = _READERS.get(column.kind)
     if reader is None:
         return pd.Series(values, dtype=object)
-    return pd.Series(
-        [None if _is_null(each) else reader(each, column, row) for row, each in enumerate(values)],
-        dtype=_dtype(column, any(map(_is_null, values))),
-    )
+    cells = [
+        None if _is_null(each) else reader(each, column, row) for row, each in enumerate(values)
+    ]
+    dtype = _dtype(column, any(map(_is_null, values)))
+    try:
+        return pd.Series(cells, dtype=dtype)
+    except (ValueError, OverflowError):
+        raise BadRequest(f"Column {column.name!r}: a value is no {column.kind}.") from None
 
 
 def _dtype(column: Column, with_nulls: bool) -> Any:
@@ -57,7 +60,7 @@ def _numbers(values: list[Any], column: Column) -> Any:
     if nulls and column.required:
         raise BadRequest(f"Column {column.name!r}, row {nulls[0]}: must not be null.")
     for row, each in enumerate(cleaned):
-        if each is not None and each != int(each):
+        if isinstance(each, float) and not each.is_integer():
             raise BadRequest(f"Column {column.name!r}, row {row}: {each!r} is not a whole number.")
     if nulls:
         return _packed(cleaned, np.float64, column)
@@ -66,11 +69,20 @@ def _numbers(values: list[Any], column: Column) -> Any:
 
 def _packed(values: list[Any], dtype: Any, column: Column) -> Any:
     try:
-        return np.array(values, dtype=dtype)
+        return packed(values, dtype)
     except OverflowError:
         raise BadRequest(
             f"Column {column.name!r}: a number is outside the range of {column.kind}."
         ) from None
+
+
+def packed(values: Any, dtype: Any) -> Any:
+    """The finite `values` as an array. Raises OverflowError where one does not fit the type."""
+    with np.errstate(over="ignore"):
+        array = np.asarray(values, dtype=dtype)
+    if array.dtype.kind == "f" and np.isinf(array).any():
+        raise OverflowError("a number is outside the range of the type")
+    return array
 
 
 def _number(value: Any, column: Column, row: int) -> Any:
@@ -89,6 +101,8 @@ def _number(value: Any, column: Column, row: int) -> Any:
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, list | dict):  # their text may be huge, or nested too deeply to write
+        return "a list" if isinstance(value, list) else "an object"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -98,9 +112,9 @@ def _from_text(value: str) -> float | int | None:
     for reader in (int, float):
         try:
             number = reader(value)
-        except ValueError:
+            return number if math.isfinite(number) else None
+        except (ValueError, OverflowError):
             continue
-        return number if math.isfinite(number) else None
     return None
 
 
@@ -122,7 +136,13 @@ def _moment(value: Any, column: Column, row: int) -> Any:
     try:
         if isinstance(value, str):
             moment = pd.Timestamp(value)
-            return moment.tz_convert("UTC").tz_localize(None) if moment.tzinfo else moment
+            moment = moment.tz_convert("UTC").tz_localize(None) if moment.tzinfo else moment
+            return moment.as_unit("ns")
+    except (pd.errors.OutOfBoundsDatetime, OverflowError):
+        raise BadRequest(
+            f"Column {column.name!r}, row {row}: {_shown(value)} is outside the range of dates "
+            "(1677 to 2262)."
+        ) from None
     except ValueError:
         pass
     raise BadRequest(
@@ -133,7 +153,7 @@ def _moment(value: Any, column: Column, row: int) -> Any:
 def _binary(value: Any, column: Column, row: int) -> bytes:
     try:
         return base64.b64decode(_text(value, column, row), validate=True)
-    except binascii.Error:
+    except ValueError:
         raise BadRequest(f"Column {column.name!r}, row {row}: is not base64.") from None
 
 

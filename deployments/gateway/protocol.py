@@ -7,6 +7,7 @@ caller's mistakes never count as the model's errors.
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -16,8 +17,10 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from deployments.gateway.columns import BadRequest, convert
+from deployments.gateway.columns import BadRequest, convert, packed
 from deployments.gateway.signature import Signature, Tensor
+
+logger = logging.getLogger(__name__)
 
 FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 JSON, CSV = "application/json", "text/csv"
@@ -42,8 +45,17 @@ class ModelInput:
 
 
 def parse(body: bytes, content_type: str, signature: Signature) -> ModelInput:
-    """The model's input. Raises BadRequest or UnsupportedMediaType."""
+    """The model's input. Raises BadRequest or UnsupportedMediaType, and nothing else."""
     kind = _media_type(content_type)
+    try:
+        return _parse(body, kind, signature)
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        # Whatever the checks overlooked, no model has seen the input yet.
+        logger.exception("A body could not be read")
+        raise BadRequest(f"The input cannot be read: {type(error).__name__}.") from error
+
+
+def _parse(body: bytes, kind: str, signature: Signature) -> ModelInput:
     if not body.strip():
         raise BadRequest("The body is empty.")
     if kind == CSV:
@@ -213,7 +225,7 @@ _READERS = {
 
 def _array(value: Any, tensor: Tensor | None) -> Any:
     try:
-        array = np.asarray(value, dtype=tensor.dtype if tensor else None)
+        array = packed(value, tensor.dtype if tensor else None)
     except (ValueError, TypeError, OverflowError) as error:
         raise BadRequest(f"The values do not form an array: {error}.") from None
     if array.dtype == object:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.models import infer_signature
 from mlflow.pyfunc.scoring_server import infer_and_parse_data
 from mlflow.types import Schema
 
-from deployments.gateway.columns import BadRequest
+from deployments.gateway.columns import BadRequest, convert
 from deployments.gateway.protocol import (
     CSV,
     JSON,
@@ -22,7 +23,7 @@ from deployments.gateway.protocol import (
     format_predictions,
     parse,
 )
-from deployments.gateway.signature import Column, Signature, Tensor
+from deployments.gateway.signature import PLAIN, Column, Signature, Tensor
 
 FRAME = pd.DataFrame(
     {
@@ -91,12 +92,35 @@ def test_columns_are_put_in_order_and_unknown_ones_left_out() -> None:
         ({"plan": 3}, "Column 'plan', row 1: 3 is not a string."),
         ({"smoker": 1}, "Column 'smoker', row 1: 1 is not true or false."),
         ({"since": "soon"}, "Column 'since', row 1: 'soon' is not a date and time (ISO 8601)."),
+        (
+            {"since": "9999-12-31"},
+            "Column 'since', row 1: '9999-12-31' is outside the range of dates (1677 to 2262).",
+        ),
+        (
+            {"age": "9" * 400},
+            f"Column 'age', row 1: '{'9' * 56}... is not a number (double).",
+        ),
+        ({"age": [1, 2]}, "Column 'age', row 1: a list is not a number (double)."),
     ],
 )
 def test_a_wrong_value_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(BadRequest) as error:
         parse(body({"dataframe_records": [RECORDS[0], RECORDS[1] | change]}), JSON, SIGNATURE)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("kind", ["float", "tensor"])
+def test_a_number_too_large_for_single_precision_is_the_callers(kind: str) -> None:
+    columns = Signature((Column("a", "float"),))
+    tensor = Signature(tensor=Tensor("float32", (-1, 1)))
+    with pytest.raises(BadRequest, match="range"):
+        parse(body({"inputs": [[1e300]]}), JSON, columns if kind == "float" else tensor)
+
+
+@pytest.mark.parametrize("text", ["é", "YWJj=YWJj", "abc"])
+def test_text_that_is_not_base64_is_named(text: str) -> None:
+    with pytest.raises(BadRequest, match="Column 'a', row 0: is not base64"):
+        parse(body({"inputs": {"a": [text]}}), JSON, Signature((Column("a", "binary"),)))
 
 
 def test_missing_columns_are_named() -> None:
@@ -156,6 +180,48 @@ def test_no_body_makes_the_gateway_itself_fail(raw: bytes, kind: str) -> None:
             parse(raw, kind, signature)
         except BadRequest as error:
             assert str(error)
+
+
+CELLS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.text("0123456789e+-.:TZ/", max_size=20)
+    | st.integers(1, 5000).map(lambda digits: "9" * digits)
+    | st.datetimes(timezones=st.none() | st.timezones()).map(lambda moment: moment.isoformat())
+    | st.binary(max_size=9).map(lambda raw: base64.b64encode(raw).decode())
+    | st.sampled_from(["NaT", "now", "nan", "-inf", "1e999", "0001-01-01T00:00:00+14:00"])
+    | st.recursive(st.none(), st.lists, max_leaves=3)
+    | st.dictionaries(st.text(max_size=3), st.none(), max_size=2)
+)
+
+
+@settings(max_examples=300)
+@given(
+    kind=st.sampled_from(sorted({*PLAIN, "any"})),
+    required=st.booleans(),
+    values=st.lists(CELLS, max_size=4),
+)
+def test_any_values_make_a_column_or_the_callers_mistake(
+    kind: str, required: bool, values: list[Any]
+) -> None:
+    column = Column("some name", kind, required)
+    try:
+        assert len(convert(values, column)) == len(values)
+    except BadRequest as error:
+        assert "'some name'" in str(error)
+
+
+@pytest.mark.parametrize("form", ["columns", "data"])
+def test_values_nested_too_deeply_to_be_written_are_the_callers(form: str) -> None:
+    deep = "[" * 1000 + "]" * 1000
+    split = {"columns": ["a"], "data": [["DEEP"]]}
+    split[form] = ["DEEP"] if form == "columns" else [["DEEP"]]
+    raw = body({"dataframe_split": split}).replace(b'"DEEP"', deep.encode())
+    with pytest.raises(BadRequest):
+        parse(raw, JSON, Signature((Column("a", "double"),)))
 
 
 @given(
