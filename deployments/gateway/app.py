@@ -117,7 +117,7 @@ class _Handlers:
         served = self._single(request)
         body = await self._body(request)
         content_type = request.headers.get("content-type", "")
-        _, content = await self.gateway.predict(served, body, content_type)
+        content = await self.gateway.predict(served, body, content_type)
         headers = provenance(served.target)
         return Response(content, media_type="application/json", headers=headers)
 

@@ -7,12 +7,11 @@ import threading
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
 
 from deployments.gateway.columns import BadRequest
 from deployments.gateway.measure import Meter
 from deployments.gateway.model_host import answer
-from deployments.gateway.protocol import UnsupportedMediaType
+from deployments.gateway.protocol import UnsupportedMediaType, read_predictions
 from deployments.gateway.routes import Served
 from deployments.shadow.comparison import compare
 
@@ -21,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Copy:
-    """One request for a shadow. `champion` holds the active version's predictions, if any.
+    """One request for a shadow. `champion` is what the active version answered, if it did.
 
     `champion_failed` says that there was an active version and it failed.
     """
@@ -29,7 +28,7 @@ class Copy:
     shadow: Served
     body: bytes
     content_type: str
-    champion: Any = None
+    champion: bytes | None = None
     champion_failed: bool = False
 
 
@@ -114,9 +113,9 @@ class Mirror:
         """
         target = copy.shadow.target
         started = time.perf_counter()
-        predictions, failed = None, False
+        content, failed = b"", False
         try:
-            predictions, _ = answer(copy.shadow.model, copy.body, copy.content_type)
+            content = answer(copy.shadow.model, copy.body, copy.content_type)
         except (BadRequest, UnsupportedMediaType) as error:
             failed = True
             logger.info("Shadow deployment %s refuses a request: %s", target.deployment, error)
@@ -128,4 +127,13 @@ class Mirror:
         if copy.champion_failed:
             self._meter.champion_failed(target.deployment)
         elif copy.champion is not None and not failed:
-            self._meter.compared(target.deployment, compare(copy.champion, predictions))
+            self._compare(target.deployment, copy.champion, content)
+
+    def _compare(self, deployment: int, champion: bytes, shadow: bytes) -> None:
+        """Compare what was sent. The request is measured already, whatever comes of this."""
+        try:
+            difference = compare(read_predictions(champion), read_predictions(shadow))
+        except Exception:
+            logger.exception("Answers of deployment %s cannot be compared", deployment)
+            return
+        self._meter.compared(deployment, difference)

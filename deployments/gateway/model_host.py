@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
 import yaml
 
 from deployments.gateway import protocol
@@ -120,27 +119,29 @@ def _choose_path(pyfunc: Any, signature: Signature, example: bytes | None) -> tu
 
     try:
         given = protocol.parse(example, protocol.JSON, signature)
-        slow_answer = protocol.jsonable(careful(given))
-        same = not compare(slow_answer, protocol.jsonable(quick(given))).differs
+        same = not compare(_sent(careful(given)), _sent(quick(given))).differs
     except Exception:
         logger.exception("The model's own input example does not predict")
         return careful, False
     return (quick, True) if same else (careful, False)
 
 
-def answer(model: LoadedModel, body: bytes, content_type: str) -> tuple[Any, bytes]:
-    """Parse, predict, format: (the predictions as JSON values, the response body).
+def _sent(answer: Any) -> Any:
+    return protocol.read_predictions(protocol.format_predictions(answer))
+
+
+def answer(model: LoadedModel, body: bytes, content_type: str) -> bytes:
+    """Parse, predict, format: the response body.
 
     Raises BadRequest or UnsupportedMediaType for the caller's mistakes; anything else is the
     model's.
     """
     given = protocol.parse(body, content_type, model.signature)
-    predictions = protocol.jsonable(model.predict(given))
-    return predictions, protocol.format_predictions(predictions)
+    return protocol.format_predictions(model.predict(given))
 
 
 def example_predictions(model: LoadedModel) -> Any:
     """The answer on the model's own input example. Raises LoadFailed where it has none."""
     if model.example is None:
         raise LoadFailed("The model brings no input example to test it with.")
-    return orjson.loads(answer(model, model.example, protocol.JSON)[1])["predictions"]
+    return protocol.read_predictions(answer(model, model.example, protocol.JSON))

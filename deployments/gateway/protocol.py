@@ -67,19 +67,24 @@ def _parse(body: bytes, kind: str, signature: Signature) -> ModelInput:
 
 
 def format_predictions(answer: Any) -> bytes:
-    """{"predictions": [...]} as MLflow's scoring server writes it; NaN becomes null.
+    """{"predictions": [...]} as MLflow's scoring server writes it; what is missing becomes null.
 
     Raises TypeError for an answer that has no JSON form.
     """
     return orjson.dumps(
-        {"predictions": jsonable(answer)},
+        {"predictions": _jsonable(answer)},
         option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS,
         default=_plain,
     )
 
 
-def jsonable(answer: Any) -> Any:
-    """Frames as records, arrays as lists; anything else as it is."""
+def read_predictions(content: bytes) -> Any:
+    """The predictions in what `format_predictions` wrote: as a caller sees them."""
+    return orjson.loads(content)["predictions"]
+
+
+def _jsonable(answer: Any) -> Any:
+    """Frames as records, arrays as lists; what is inside of others is left to `_plain`."""
     if isinstance(answer, pd.Series):
         answer = answer.to_frame()
     if isinstance(answer, pd.DataFrame):
@@ -96,6 +101,8 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, pd.DataFrame):
         return value.to_dict(orient="records")
+    if value is pd.NA or value is pd.NaT:
+        return None
     raise TypeError(f"The model answered with {type(value).__name__}, which has no JSON form.")
 
 

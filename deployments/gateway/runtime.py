@@ -7,7 +7,6 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from deployments.gateway.columns import BadRequest
 from deployments.gateway.measure import Meter
@@ -116,7 +115,7 @@ class Gateway:
         target = endpoint.active.target
         started = time.perf_counter()
         try:
-            predictions, content = await self.predict(endpoint.active, body, content_type)
+            content = await self.predict(endpoint.active, body, content_type)
         except (BadRequest, UnsupportedMediaType):
             self.meter.rejected(target.deployment)
             raise
@@ -127,9 +126,9 @@ class Gateway:
             raise
         seconds = time.perf_counter() - started
         self.meter.answered(target.deployment, seconds, failed=False)
-        return target, content, self._copy(endpoint, body, content_type, champion=predictions)
+        return target, content, self._copy(endpoint, body, content_type, champion=content)
 
-    async def predict(self, served: Served, body: bytes, content_type: str) -> tuple[Any, bytes]:
+    async def predict(self, served: Served, body: bytes, content_type: str) -> bytes:
         """The answer of one deployment, in a thread. Counts nothing."""
         if self._waiting >= self.limits.waiting:
             raise Busy
@@ -168,7 +167,7 @@ class Gateway:
         body: bytes,
         content_type: str,
         *,
-        champion: Any = None,
+        champion: bytes | None = None,
         champion_failed: bool = False,
     ) -> dict[str, str]:
         if endpoint.shadow is None:

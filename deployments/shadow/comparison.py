@@ -25,7 +25,7 @@ class Difference:
 
 
 def compare(left: Any, right: Any) -> Difference:
-    """Compare two lists of predictions (numbers, labels, or records of them), row by row."""
+    """Compare predictions as they are in JSON, value by value: numbers, labels, lists, records."""
     distances = list(_distances(left, right))
     numbers = [each for each in distances if each is not None and math.isfinite(each)]
     differs = any(each is None or each > 0 for each in distances)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
@@ -300,6 +302,57 @@ def test_a_failing_shadow_fails_alone(
     setup.settle()
     shadow = setup.rows.counts[2]
     assert (shadow.requests, shadow.errors, shadow.compared) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "changed", "largest"),
+    [
+        ({"p": np.array([0.25, 0.75]), "y": np.array([1])}, {"y": np.array([3])}, 2.0),
+        ([np.array([1.0, 2.0]), np.array([3.0, 4.0])], [np.zeros(2), np.zeros(2)], 4.0),
+        (pd.DataFrame({"n": pd.array([1, None], "Int64")}), pd.DataFrame({"n": [1, 2]}), 0.0),
+        ({"y": pd.Series([1.5]), "n": pd.NA, "at": pd.NaT}, {"n": 1}, 0.0),
+    ],
+)
+def test_answers_of_any_form_are_compared_and_none_is_dropped(
+    build: Build,
+    champion: Target,
+    challenger: Target,
+    saved: SavedModels,
+    answer: Any,
+    changed: Any,
+    largest: float,
+) -> None:
+    setup = build(champion, challenger)
+    slow_down(setup, champion.digest, lambda given: answer)
+    slow_down(setup, challenger.digest, lambda given: answer)
+    assert send(setup, saved.body()).status_code == 200
+    setup.settle()
+    other = answer | changed if isinstance(answer, dict) else changed
+    slow_down(setup, challenger.digest, lambda given: other)
+    assert send(setup, saved.body()).status_code == 200
+    setup.settle()
+    shadow = setup.rows.counts[2]
+    assert (shadow.requests, shadow.errors, shadow.dropped) == (2, 0, 0)
+    assert (shadow.compared, shadow.disagreements) == (2, 1)
+    assert shadow.difference_max == largest
+
+
+def test_an_answer_that_cannot_be_compared_is_measured_all_the_same(
+    build: Build,
+    champion: Target,
+    challenger: Target,
+    saved: SavedModels,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(left: Any, right: Any) -> Any:
+        raise RecursionError
+
+    monkeypatch.setattr("deployments.gateway.mirror.compare", fail)
+    setup = build(champion, challenger)
+    send(setup, saved.body())
+    setup.settle()
+    shadow = setup.rows.counts[2]
+    assert (shadow.requests, shadow.errors, shadow.dropped, shadow.compared) == (1, 0, 0, 0)
 
 
 def test_a_model_that_takes_too_long_is_cut_off(

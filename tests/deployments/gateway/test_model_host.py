@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,8 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from deployments.gateway import protocol
-from deployments.gateway.model_host import ModelHost
+from deployments.gateway.model_host import ModelHost, _choose_path
+from deployments.gateway.signature import Column, Signature
 from deployments.store import ArtifactStore
 from e2i_site.mlflow_connector import models
 
@@ -36,3 +39,19 @@ def test_it_serves_what_the_model_says_it_predicts(method: str, tmp_path: Path) 
     given = protocol.parse(loaded.example, protocol.JSON, loaded.signature)
     expected = getattr(fitted, method)(rows.head(3))
     np.testing.assert_allclose(loaded.predict(given), expected)
+
+
+class Several:
+    """Answers with an array for every output."""
+
+    def predict(self, rows: pd.DataFrame) -> dict[str, np.ndarray]:
+        return {"double": 2 * rows["age"].to_numpy(), "half": rows["age"].to_numpy() / 2}
+
+
+def test_the_quick_way_is_found_for_several_outputs(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"age": [20.0, 60.0]})
+    signature = Signature((Column("age", "double"),))
+    pyfunc = SimpleNamespace(predict=Several().predict, _predict_fn=Several().predict)
+    example = json.dumps({"dataframe_split": rows.to_dict("split", index=False)}).encode()
+    _, fast = _choose_path(pyfunc, signature, example)
+    assert fast
