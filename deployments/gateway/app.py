@@ -22,7 +22,8 @@ from deployments.gateway.columns import BadRequest
 from deployments.gateway.protocol import UnsupportedMediaType
 from deployments.gateway.responses import JSON, problem, provenance
 from deployments.gateway.routes import ACTIVE, SHADOW, Endpoint, Served
-from deployments.gateway.runtime import Busy, Gateway, ModelFailed, NotServing
+from deployments.gateway.runtime import Gateway, ModelFailed, NotServing
+from deployments.gateway.slots import Busy
 
 logger = logging.getLogger(__name__)
 

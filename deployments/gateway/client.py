@@ -15,7 +15,7 @@ _KEY_HEADER = "E2I-Gateway-Key"
 
 
 class GatewayAway(E2IError):
-    """The gateway gave no answer. It says nothing about any model."""
+    """The gateway gave no answer, or had no thread for one. It says nothing about any model."""
 
 
 @dataclass(frozen=True)
@@ -62,5 +62,7 @@ class GatewayClient:
             ) from error
         if response.status_code == 200:
             return Reply(True, False, "", document)
+        if document.get("title") == "Busy":
+            raise GatewayAway(f"The gateway at {self._url} is busy.")
         refused = document.get("title") == "Cannot be served"
         return Reply(False, refused, str(document.get("detail", "")), document)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 
 from deployments.gateway.columns import BadRequest
 from deployments.gateway.measure import Meter
@@ -14,6 +14,7 @@ from deployments.gateway.mirror import Copy, Mirror
 from deployments.gateway.model_host import answer
 from deployments.gateway.protocol import UnsupportedMediaType, parse
 from deployments.gateway.routes import Endpoint, Refresher, RouteTable, Served, Target
+from deployments.gateway.slots import Busy, Overdue, Slots
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +26,6 @@ class ModelFailed(Exception):
         super().__init__(message)
         self.target = target
         self.status = status
-
-
-class Busy(Exception):
-    """More requests wait than the gateway takes at once."""
 
 
 class NotServing(Exception):
@@ -47,12 +44,16 @@ class NotServing(Exception):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may take. Beyond `waiting` requests at once, callers are told to retry."""
+    """What one request may take. Beyond `waiting` for one model, callers are told to retry.
+
+    A request waits at most `predict_seconds` for a thread, and its answer takes at most as long.
+    """
 
     body_bytes: int = 10_000_000
     body_seconds: float = 20.0
     predict_seconds: float = 30.0
-    threads: int = 2  # more only contend for the interpreter: 4 doubled p99 at 8 clients
+    threads: int = 2  # of one model; more only contend for the interpreter: 4 doubled p99 at 8
+    all_threads: int = 3  # so that one model never takes all
     waiting: int = 512
 
 
@@ -70,8 +71,9 @@ class Gateway:
     started_at: float = field(default_factory=time.time)
 
     def __post_init__(self) -> None:
-        self._pool = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="predict")
-        self._waiting = 0
+        self._slots = Slots(
+            each=self.limits.threads, total=self.limits.all_threads, waiting=self.limits.waiting
+        )
 
     def start(self) -> None:
         """Load the routes once, then keep everything going in threads."""
@@ -89,7 +91,7 @@ class Gateway:
             self.meter.flush()
         except Exception:
             logger.exception("The last measurements are lost")
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._slots.close()
 
     def problems(self) -> list[str]:
         """What is wrong right now, in sentences; empty when all is well."""
@@ -130,25 +132,19 @@ class Gateway:
 
     async def predict(self, served: Served, body: bytes, content_type: str) -> bytes:
         """The answer of one deployment, in a thread. Counts nothing."""
-        if self._waiting >= self.limits.waiting:
-            raise Busy
-        self._waiting += 1
-        loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._pool, answer, served.model, body, content_type)
+        seconds = self.limits.predict_seconds
+        call = partial(answer, served.model, body, content_type)
         try:
-            return await asyncio.wait_for(future, self.limits.predict_seconds)
-        except (BadRequest, UnsupportedMediaType):
+            return await self._slots.run(served.model.digest, call, seconds)
+        except (BadRequest, UnsupportedMediaType, Busy):
             raise
-        except TimeoutError:
-            seconds = self.limits.predict_seconds
+        except Overdue:
             message = f"The model did not answer within {seconds:g} s."
             raise ModelFailed(message, served.target, 504) from None
         except Exception as error:
             logger.exception("Deployment %s failed to predict", served.target.deployment)
             message = f"The model failed: {type(error).__name__}: {error}"
             raise ModelFailed(message[:500], served.target) from error
-        finally:
-            self._waiting -= 1
 
     async def _not_serving(self, endpoint: Endpoint, body: bytes, content_type: str) -> NotServing:
         if endpoint.shadow is None:
