@@ -46,7 +46,8 @@ def build() -> Gateway:
         instance=f"{socket.gethostname()}:{settings.GATEWAY_PORT}",
     )
     gateway.refreshers = (
-        Refresher(table.refresh, seconds=1.0, name="routes"),
+        Refresher(table.read, seconds=1.0, name="routes"),
+        Refresher(table.load, seconds=1.0, name="models"),
         Refresher(meter.flush, seconds=1.0, name="measurements"),
         Refresher(lambda: database.report(gateway), seconds=5.0, name="report"),
     )

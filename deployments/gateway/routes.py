@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,6 +15,8 @@ logger = logging.getLogger(__name__)
 
 # A model that did not load is tried again after this long.
 RETRY_SECONDS = 5.0
+# Routes are read about once a second; so old, something holds the reader up.
+STALE_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,7 @@ class Endpoint:
 class RouteTable:
     """Reads targets about once a second, loads their models, then switches in one assignment.
 
+    `read` and `load` are for two threads: a stop takes effect while a model is being loaded.
     A new active deployment takes over only once its model is in memory; until then the one
     before it keeps answering. When the provider fails the last routes stay.
     """
@@ -102,6 +105,8 @@ class RouteTable:
         self._host = host
         self._endpoints: dict[str, Endpoint] = {}
         self._failures: dict[str, tuple[float, str]] = {}
+        self._targets: tuple[Target, ...] = ()
+        self._reading = threading.Lock()
         self.refreshed_at: float | None = None
         self.problem = ""
 
@@ -115,35 +120,61 @@ class RouteTable:
         """Why the target's model is not loaded; empty while it is loaded or loading."""
         return self._failures.get(target.digest, (0.0, ""))[1]
 
-    def refresh(self) -> None:
-        """Read the provider, switch to what is loaded already, load the rest, switch again."""
-        try:
-            targets = list(self._provider.read())
-        except Exception as error:
-            if not self.problem:
-                logger.exception("The routes could not be read; the last ones stay")
-            self.problem = f"The routes could not be read: {type(error).__name__}."
-            return
-        self._switch(targets)
-        needed = [each for each in targets if each.role != STOPPED]
-        missing = [each for each in needed if self._host.get(each.digest) is None]
-        for target in missing:
-            self._load(target)
-            self._switch(targets)
-        self._host.retain({each.digest for each in needed})
-        self.problem = ""
-        self.refreshed_at = time.monotonic()
+    def stale(self) -> str:
+        """That the routes were not read for long; empty when they were."""
+        age = time.monotonic() - self.refreshed_at if self.refreshed_at is not None else 0.0
+        return f"The routes were last read {age:.0f} s ago." if age > STALE_SECONDS else ""
 
-    def _load(self, target: Target) -> None:
+    def refresh(self) -> None:
+        """Read, then load what is missing, in this thread."""
+        if self.read():
+            self.load()
+
+    def read(self) -> bool:
+        """Read the provider and switch to what is loaded already. False where it fails."""
+        with self._reading:  # so that no older list is switched to after a newer one
+            try:
+                self._targets = tuple(self._provider.read())
+            except Exception as error:
+                if not self.problem:
+                    logger.exception("The routes could not be read; the last ones stay")
+                self.problem = f"The routes could not be read: {type(error).__name__}."
+                return False
+            self._switch(self._targets)
+            self.problem = ""
+            self.refreshed_at = time.monotonic()
+            return True
+
+    def load(self) -> None:
+        """Load what is missing, one after the other, reading anew after each."""
+        tried: set[str] = set()
+        while (target := self._missing(tried)) is not None:
+            tried.add(target.digest)
+            if self._load(target) and not self.read():
+                return
+        self._host.retain({each.digest for each in self._needed()})
+
+    def _needed(self) -> list[Target]:
+        return [each for each in self._targets if each.role != STOPPED]
+
+    def _missing(self, tried: Container[str]) -> Target | None:
+        for each in self._needed():
+            if each.digest not in tried and self._host.get(each.digest) is None:
+                return each
+        return None
+
+    def _load(self, target: Target) -> bool:
+        """False where it is too early to try again."""
         failed_at, _ = self._failures.get(target.digest, (-RETRY_SECONDS, ""))
         if time.monotonic() - failed_at < RETRY_SECONDS:
-            return
+            return False
         try:
             self._host.load(target.digest)
             self._failures.pop(target.digest, None)
         except LoadFailed as error:
             self._failures[target.digest] = (time.monotonic(), str(error))
             logger.error("Deployment %s is not loaded: %s", target.deployment, error)
+        return True
 
     def _switch(self, targets: Iterable[Target]) -> None:
         wanted: dict[str, list[Target]] = {}

@@ -95,7 +95,7 @@ class Gateway:
 
     def problems(self) -> list[str]:
         """What is wrong right now, in sentences; empty when all is well."""
-        found = [self.table.problem, self.meter.problem]
+        found = [self.table.problem or self.table.stale(), self.meter.problem]
         found += [
             f"{endpoint.name}, deployment {target.deployment}: {reason}"
             for endpoint in self.table.all()
