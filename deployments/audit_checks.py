@@ -47,13 +47,10 @@ def _active() -> list[Deployment]:
 def production_has_evidence(context: CheckContext) -> Iterator[SubjectOutcome]:
     """The window passed under its frozen limits, on the very bytes that are in production."""
     for entry in RegistryEntry.objects.filter(stage=Stage.PRODUCTION):
-        window = (
-            ShadowWindow.objects.filter(entry=entry)
-            .exclude(state=WindowState.VOID)
-            .select_related("policy")
-            .first()
-        )
-        passed = window is not None and window.verdict == VerdictState.PASS
+        windows = ShadowWindow.objects.of_present_stay(entry)
+        window = windows.select_related("policy").first()
+        void = window is not None and window.state == WindowState.VOID
+        passed = window is not None and not void and window.verdict == VerdictState.PASS
         if not passed and _went_past_gates(entry):
             # Known to have no evidence; 4.3b reports it until two others have judged it.
             continue
@@ -61,7 +58,11 @@ def production_has_evidence(context: CheckContext) -> Iterator[SubjectOutcome]:
             yield context.failed(entry, "It is in production without any shadow evidence.")
             continue
         evidence = {"window": window.pk, "policy": str(window.policy), "limits": window.limits}
-        if window.artifact_digest != entry.artifact_digest:
+        if void:
+            yield context.failed(
+                entry, f"Its shadow evidence is void: {window.state_reason}", evidence=evidence
+            )
+        elif window.artifact_digest != entry.artifact_digest:
             yield context.failed(
                 entry, "Its shadow evidence is about other bytes.", evidence=evidence
             )

@@ -33,17 +33,18 @@ def shadow_evidence(context: GateContext) -> Measurement:
     """The version met the frozen limits on mirrored traffic, measured by the gateway.
 
     Reads the shadow window of the version and its verdict. Fails when a limit is broken for
-    certain; inconclusive without a window, with other limits than the policy's, or while the
-    traffic does not tell.
+    certain; inconclusive without a window of its present stay in shadow, when that is void, with
+    other limits than the policy's, or while the traffic does not tell.
     """
-    window = (
-        ShadowWindow.objects.select_related("entry", "policy")
-        .filter(entry=context.entry)
-        .exclude(state=WindowState.VOID)
-        .first()
-    )
+    windows = ShadowWindow.objects.of_present_stay(context.entry)
+    window = windows.select_related("entry", "policy").first()
     if window is None:
         return inconclusive("No shadow window measured this version.")
+    if window.state == WindowState.VOID:
+        return inconclusive(
+            f"Its window is void: {window.state_reason.rstrip('.')}.",
+            evidence={"window": window.pk},
+        )
     rules = context.policy.for_stage(Stage.PRODUCTION) or {}
     if ShadowLimits.from_json(rules.get("shadow") or {}) != ShadowLimits.from_json(window.limits):
         return inconclusive(

@@ -7,7 +7,19 @@ from django.db.models import Q
 
 from deployments.choices import VerdictState, WindowState
 from deployments.models.deployment import Deployment
+from registry.choices import Stage
 from registry.models import PromotionPolicy, RegistryEntry
+
+
+class ShadowWindowQuerySet(models.QuerySet["ShadowWindow"]):
+    def of_present_stay(self, entry: RegistryEntry) -> ShadowWindowQuerySet:
+        """Windows of its present or last stay in shadow, the newest first, void ones too.
+
+        What was measured before a version was archived and restored says nothing of it now.
+        """
+        windows = self.filter(entry=entry).order_by("-opened_at", "-pk")
+        entered = entry.stage_changes.filter(to_stage=Stage.SHADOW).first()
+        return windows.filter(opened_at__gte=entered.at) if entered else windows
 
 
 class ShadowWindow(models.Model):
@@ -33,6 +45,8 @@ class ShadowWindow(models.Model):
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
     evaluated_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ShadowWindowQuerySet.as_manager()
 
     class Meta:
         db_table = "ml_shadow_windows"

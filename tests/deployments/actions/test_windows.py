@@ -9,12 +9,13 @@ import pytest
 from django.utils import timezone
 
 from deployments.actions.windows import close_window, evaluate_window, void_window
-from deployments.models import ShadowWindow
+from deployments.models import Deployment, ShadowWindow
 from deployments.shadow.evidence import ShadowLimits
+from e2i_site.audit.registry import CheckContext, find
 from e2i_site.core.errors import InvalidInput, Refused
 from e2i_site.trail.models import TrailEntry
 from registry.choices import Stage
-from registry.models import GateResult
+from registry.models import GateResult, Promotion, RegistryEntry, StageChange
 from tests.deployments.lifecycle import SHADOW, short_policy
 from tests.factories.deployments import ShadowWindowFactory, TrafficMinuteFactory
 from tests.factories.registry import PromotionFactory, digest
@@ -27,6 +28,14 @@ def window_with(requests: int, limits: dict[str, object] | None = None) -> Shado
         policy=short_policy(requests=3, p99_ms=150), limits=limits or SHORT
     )
     TrafficMinuteFactory(deployment=window.deployment, durations=(5.0,) * requests)
+    return window
+
+
+def closed_window() -> ShadowWindow:
+    """A window that passed, of a deployment that has ended."""
+    window = window_with(requests=5)
+    close_window(deployment=window.deployment, actor=None, reason="Archived.")
+    Deployment.objects.filter(pk=window.deployment_id).update(status="retired")
     return window
 
 
@@ -147,10 +156,55 @@ class TestGate:
     def test_a_void_window_does_not_count(self) -> None:
         window = window_with(requests=5)
         void_window(window=window, actor=None, reason="Test traffic.")
-        assert self.gate(window).outcome == "inconclusive"
+        gate = self.gate(window)
+        assert (gate.outcome, gate.summary) == (
+            "inconclusive",
+            "Its window is void: Test traffic.",
+        )
+
+    def test_a_void_window_does_not_make_an_older_one_count_again(self) -> None:
+        older = closed_window()
+        window = ShadowWindowFactory(
+            deployment__entry=older.entry,
+            policy=older.policy,
+            limits=SHORT,
+            opened_at=timezone.now() - timedelta(minutes=1),
+        )
+        void_window(window=window, actor=None, reason="Test traffic")
+        assert self.gate(window).summary == "Its window is void: Test traffic."
+
+    def test_a_window_of_an_earlier_stay_in_shadow_does_not_count(self) -> None:
+        window = window_with(requests=5)
+        entered = {"entry": window.entry, "from_stage": "staging", "to_stage": "shadow"}
+        StageChange.objects.create(**entered, cause="promotion", at=window.opened_at)
+        assert self.gate(window).outcome == "pass"
+        GateResult.objects.all().delete()
+        Promotion.objects.all().delete()
+        StageChange.objects.create(**entered, cause="promotion", at=timezone.now())
+        assert self.gate(window).summary == "No shadow window measured this version."
 
     def test_limits_other_than_the_policys_do_not_count(self) -> None:
         window = window_with(requests=5)
         gate = self.gate(window, policy=short_policy(requests=1000))
         assert gate.outcome == "inconclusive"
         assert "other limits" in gate.summary
+
+
+@pytest.mark.django_db
+def test_a_void_window_is_no_evidence_for_what_is_in_production() -> None:
+    older = closed_window()
+    RegistryEntry.objects.update(stage=Stage.PRODUCTION)
+    assert production_has_evidence() == [("pass", f"Passed under {older.policy}.")]
+    ShadowWindowFactory(
+        deployment__entry=older.entry,
+        opened_at=timezone.now(),
+        state="void",
+        state_reason="Test traffic.",
+    )
+    assert production_has_evidence() == [("fail", "Its shadow evidence is void: Test traffic.")]
+
+
+def production_has_evidence() -> list[tuple[str, str]]:
+    check = find("4.3")
+    assert check is not None
+    return [(each.outcome, each.message) for each in check.function(CheckContext(check))]
