@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAY_REQUEST = (Role.REQUESTER, Role.REVIEWER, Role.APPROVER, Role.DEPLOYER, Role.ADMINISTRATOR)
 MAY_COMMENT = (Role.REQUESTER, Role.REVIEWER, Role.APPROVER, Role.DEPLOYER, Role.ADMINISTRATOR)
+DELETED = "This version was deleted in MLflow."
 
 
 def ways_on(stage: str) -> tuple[Stage, ...]:
@@ -45,7 +46,7 @@ def may_request(user: User, entry: RegistryEntry, to_stage: str) -> Decision:
     if not is_legal(entry.stage, to_stage):
         return refuse(illegal_reason(entry.stage, to_stage))
     if entry.deleted_in_mlflow:
-        return refuse("This version was deleted in MLflow.")
+        return refuse(DELETED)
     return ALLOWED
 
 
@@ -138,6 +139,8 @@ def _approval_refusals(user: User, promotion: Promotion, gates: Iterable[GateRes
     reasons = []
     if user.pk != promotion.requester_id and (did := barred(promotion).get(user.pk)):
         reasons.append(f"You {did}; somebody else approves.")
+    if promotion.entry.deleted_in_mlflow:
+        reasons.append(DELETED)
     if promotion.state == PromotionState.CHANGES_REQUESTED:
         reasons.append("A reviewer requested changes; the requester has to answer first.")
     if promotion.gates_evaluated_at is None:

@@ -57,11 +57,11 @@ def _promotion(approvals: int) -> Promotion:
     )
 
 
-def _approve(promotion: Promotion) -> Review:
+def _approve(promotion: Promotion, reviewer: User | None = None) -> Review:
     promotion.refresh_from_db()
     return review_promotion(
         promotion=promotion,
-        reviewer=UserFactory(username="amina", roles=["approver"]),
+        reviewer=reviewer or UserFactory(username="amina", roles=["approver"]),
         decision="approve",
         reason="I read it.",
         revision=promotion.revision,
@@ -150,6 +150,23 @@ def test_what_did_not_change_is_carried_out() -> None:
     promotion.refresh_from_db()
     assert promotion.state == PromotionState.APPLIED
     assert promotion.policy == PromotionPolicy.objects.get(name="light", version=1)
+
+
+def test_what_was_deleted_in_mlflow_is_neither_approved_nor_carried_out() -> None:
+    promotion = _promotion(approvals=2)
+    entry = RegistryEntry.objects.filter(pk=promotion.entry_id)
+    first = _approve(promotion)
+    entry.update(deleted_in_mlflow=True)
+    second = UserFactory(roles=["approver"])
+    with pytest.raises(Refused, match="deleted in MLflow"):
+        _approve(promotion, second)
+    assert promotion.reviews.get() == first
+    entry.update(deleted_in_mlflow=False)
+    _approve(promotion, second)
+    entry.update(deleted_in_mlflow=True)
+    with pytest.raises(Refused, match="deleted in MLflow"):
+        apply_promotion(promotion=promotion, actor=None)
+    assert entry.get().stage == Stage.SHADOW
 
 
 def test_evidence_of_a_gate_that_is_no_longer_asked_for_goes() -> None:
