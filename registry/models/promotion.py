@@ -208,7 +208,7 @@ class Review(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["promotion", "reviewer", "binding_hash"],
-                condition=Q(decision=ReviewDecision.APPROVE),
+                condition=Q(decision=ReviewDecision.APPROVE, void_reason=""),
                 name="review_one_approval_a_person_and_evidence",
             ),
             models.CheckConstraint(

@@ -11,7 +11,7 @@ from django.test import Client
 
 from deployments.actions.finish_rollout import fail_rollout
 from deployments.models import Deployment
-from e2i_site.core.errors import Refused
+from e2i_site.core.errors import Conflict, Refused
 from e2i_site.jobs.enqueue import enqueue
 from e2i_site.jobs.runner import run as run_job
 from e2i_site.trail.models import TrailEntry
@@ -150,6 +150,24 @@ def test_what_did_not_change_is_carried_out() -> None:
     promotion.refresh_from_db()
     assert promotion.state == PromotionState.APPLIED
     assert promotion.policy == PromotionPolicy.objects.get(name="light", version=1)
+
+
+def test_who_approved_approves_again_when_the_evidence_is_what_it_was() -> None:
+    promotion = _promotion(approvals=2)
+    entry, given = RegistryEntry.objects.filter(pk=promotion.entry_id), promotion.entry.signature
+    first = _approve(promotion)
+    entry.update(signature={})
+    refresh_gates(promotion=promotion)
+    entry.update(signature=given)
+    refresh_gates(promotion=promotion)
+    again = _approve(promotion, first.reviewer)
+    assert again.binding_hash == first.binding_hash
+    assert promotion.reviews.get(void_reason="") == again
+    with pytest.raises(Conflict, match="approved it already"):
+        _approve(promotion, first.reviewer)
+    _approve(promotion, UserFactory(roles=["approver"]))
+    promotion.refresh_from_db()
+    assert promotion.state == PromotionState.APPROVED
 
 
 def test_what_was_deleted_in_mlflow_is_neither_approved_nor_carried_out() -> None:
