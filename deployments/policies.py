@@ -8,7 +8,7 @@ from deployments.choices import DeploymentStatus, Environment, WindowState
 from deployments.models import Deployment, ShadowWindow
 from e2i_site.core.decision import ALLOWED, Decision, refuse
 from e2i_site.core.roles import Role, has_role
-from registry.choices import Stage
+from registry.choices import Stage, StageCause
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -71,4 +71,7 @@ def _without_way_back(deployment: Deployment) -> list[str]:
         return [f"{previous.entry} was deleted in MLflow."]
     if previous.entry.stage != Stage.ARCHIVED:
         return [f"{previous.entry} is in {previous.entry.stage}, not archived."]
+    last = previous.entry.stage_changes.first()
+    if last is not None and last.cause == StageCause.EMERGENCY:
+        return [f"{previous.entry} was stopped in an emergency."]
     return []

@@ -76,7 +76,7 @@ def _effect(found: Deployment) -> list[str]:
         f"and {found.entry} answers none.",
         f"{previous.entry} returns to production and {found.entry} is archived; MLflow's alias "
         "follows.",
-        f"No promotion leads {found.entry} out of the archive again.",
+        f"Only a reviewed restore to staging leads {found.entry} out of the archive again.",
     ]
 
 

@@ -131,14 +131,14 @@ def _effect(entry: RegistryEntry) -> list[str]:
         return [
             "Within seconds the gateway mirrors no more requests to it; callers notice nothing.",
             "Its shadow window ends with what was measured so far.",
-            f"{entry} is archived, and no promotion leads it out again. MLflow's alias shadow is "
-            "removed.",
+            f"{entry} is archived, and only a reviewed restore to staging leads it out again, no "
+            "rollback. MLflow's alias shadow is removed.",
         ]
     return [
         f"Within seconds nothing answers for {entry.model_id}: callers get status 503 that says "
         "so, until another version is promoted.",
-        f"{entry} is archived, and no promotion leads it out again. MLflow's alias production is "
-        "removed.",
+        f"{entry} is archived, and only a reviewed restore to staging leads it out again, no "
+        "rollback. MLflow's alias production is removed.",
         "The version before it does not return by itself; a rollback is not possible afterwards.",
         "Deployers, approvers, auditors and administrators are told.",
     ]

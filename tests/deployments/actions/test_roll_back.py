@@ -14,6 +14,7 @@ from deployments.store import ArtifactStore
 from e2i_site.core.errors import Conflict, InvalidInput, Refused
 from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
+from registry.actions.emergency_stop import emergency_stop
 from registry.choices import Stage
 from tests.deployments.conftest import SavedModels
 from tests.factories.deployments import DeploymentFactory
@@ -101,6 +102,23 @@ def test_a_previous_version_with_other_files_changes_nothing(chain: list[Deploym
         switch_back(deployment=chain[2], actor=None, reason="Errors.", health="fine")
     assert state(chain) == before
     assert events("rollback.done") == 0
+
+
+def test_no_rollback_leads_to_what_was_stopped_in_an_emergency(
+    chain: list[Deployment], people: SimpleNamespace
+) -> None:
+    entry = chain[1].entry
+    entry.stage = Stage.SHADOW  # restored, and on its way again
+    entry.save()
+    emergency_stop(
+        entry=entry, actor=people.deployer, reason="Nonsense.", confirmation=entry.model_id
+    )
+    before = state(chain)
+    with pytest.raises(Refused, match="was stopped in an emergency"):
+        request_rollback(deployment=chain[2], actor=None, reason="Automatic: errors.")
+    with pytest.raises(Refused, match="was stopped in an emergency"):
+        switch_back(deployment=chain[2], actor=None, reason="Errors.", health="fine")
+    assert state(chain) == before
 
 
 def test_a_failed_rollback_is_on_record(chain: list[Deployment]) -> None:

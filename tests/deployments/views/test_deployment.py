@@ -279,6 +279,7 @@ def test_a_rollback_says_what_it_does_and_is_asked_for_once(
     address = f"{champion.get_absolute_url()}rollback/"
     text = deployer.get(address).content.decode()
     assert "visits v1 answers all requests" in text
+    assert "Only a reviewed restore to staging leads visits v2 out" in text
     assert "The way back is open." in text
     for _ in range(2):
         assert deployer.post(address, {"reason": "Too slow."}).status_code == 303

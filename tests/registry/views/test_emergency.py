@@ -118,6 +118,7 @@ def test_the_stop_says_what_follows_and_prefers_a_rollback(
         assert (url in text(client.get(deployment.get_absolute_url()))) == may
         page = text(client.get(url))
         assert "callers get status 503" in page
+        assert "only a reviewed restore to staging leads it out again" in page
         assert f"/deployments/{deployment.pk}/rollback/" in page
         if not may:
             assert client.post(url, TYPED).status_code == 400
