@@ -1,4 +1,4 @@
-"""Roles given and taken, and changed names, are recorded, whichever way they were changed."""
+"""Changed roles, names, rights and passwords are recorded, whichever way they were changed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,12 @@ from e2i_site.trail.record import record
 ROLES_GRANTED = register("accounts.user.roles_granted", "Roles granted")
 ROLES_REMOVED = register("accounts.user.roles_removed", "Roles removed")
 RENAMED = register("accounts.user.renamed", "Name of an account changed")
+RIGHTS_CHANGED = register("accounts.user.rights_changed", "Rights of an account changed")
+PASSWORD_CHANGED = register("accounts.user.password_changed", "Password of an account changed")
 # What a signature prints.
 _NAMES = ("username", "first_name", "last_name")
+_RIGHTS = ("is_active", "is_staff", "is_superuser")
+_WATCHED = frozenset((*_NAMES, *_RIGHTS, "password"))
 
 
 def watch() -> None:
@@ -25,20 +29,36 @@ def watch() -> None:
     m2m_changed.connect(
         _groups_changed, sender=User.groups.through, dispatch_uid="trail.people.groups"
     )
-    pre_save.connect(_saved, sender=User, dispatch_uid="trail.people.names")
+    pre_save.connect(_saved, sender=User, dispatch_uid="trail.people.saved")
 
 
 def _saved(
     sender: object, instance: User, update_fields: Iterable[str] | None, **kwargs: Any
 ) -> None:
-    if instance.pk is None or (update_fields and not set(_NAMES) & set(update_fields)):
+    written = _WATCHED if update_fields is None else _WATCHED.intersection(update_fields)
+    if instance.pk is None or not written:
         return
-    before = User.objects.filter(pk=instance.pk).values(*_NAMES).first()
-    after = {name: getattr(instance, name) for name in _NAMES}
-    if before is None or before == after:
+    before = User.objects.filter(pk=instance.pk).values(*_WATCHED).first()
+    if before is None:
         return
-    with transaction.atomic():
-        record(RENAMED, actor=context.current().actor, subject=instance, old=before, new=after)
+    after = {**before, **{name: getattr(instance, name) for name in written}}
+    for event, names in ((RENAMED, _NAMES), (RIGHTS_CHANGED, _RIGHTS)):
+        old = {name: before[name] for name in names}
+        new = {name: after[name] for name in names}
+        if old != new:
+            _record(event, instance, old=old, new=new)
+    if before["password"] != after["password"] and not _is_rehash(instance, written):
+        # Signatures rest on it; no value of it is ever kept.
+        _record(PASSWORD_CHANGED, instance)
+
+
+def _is_rehash(user: User, written: Iterable[str]) -> bool:
+    """Whether the same password is stored anew, as Django does when a login finds its hash old.
+
+    Whoever sets another one leaves it on the instance until it is saved.
+    """
+    alone = set(written) == {"password"} and user.has_usable_password()
+    return alone and getattr(user, "_password", None) is None
 
 
 def _groups_changed(
@@ -48,8 +68,18 @@ def _groups_changed(
         return
     event = ROLES_GRANTED if action == "post_add" else ROLES_REMOVED
     for user, roles in _changes(instance, pk_set):
-        with transaction.atomic():
-            record(event, actor=context.current().actor, subject=user, new={"roles": roles})
+        _record(event, user, new={"roles": roles})
+
+
+def _record(
+    event: str,
+    user: User,
+    *,
+    old: dict[str, Any] | None = None,
+    new: dict[str, Any] | None = None,
+) -> None:
+    with transaction.atomic():
+        record(event, actor=context.current().actor, subject=user, old=old, new=new)
 
 
 def _changes(instance: User | Group, pk_set: set[int] | None) -> list[tuple[User, list[str]]]:

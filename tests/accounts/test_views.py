@@ -120,6 +120,8 @@ def test_the_password_can_be_changed(client: Any, people: Any) -> None:
     assert client.post("/accounts/password/", data)["Location"] == "/accounts/profile/"
     people.viewer.refresh_from_db()
     assert people.viewer.check_password(new)
+    entry = TrailEntry.objects.get(event="accounts.user.password_changed")
+    assert (entry.actor_name, entry.subject_label) == ("viewer", "viewer")
 
 
 def test_the_profile_is_few_queries(
