@@ -60,6 +60,7 @@ def shadow_evidence(context: GateContext) -> Measurement:
         limit=_limits(ShadowLimits.from_json(window.limits)),
         sample_size=evidence.requests,
         evidence={"window": window.pk, "verdict": verdict.to_json()},
+        measured_at=evidence.last_request or window.closed_at or window.opened_at,
         # Traffic goes on while people decide; an approval is for the verdict, not for a count.
         binding={
             "window": window.pk,

@@ -95,6 +95,11 @@ class ShadowEvidence:
         return sum(minute.dropped for minute in self.minutes)
 
     @property
+    def last_request(self) -> datetime | None:
+        """The last minute in which a request was measured."""
+        return max((minute.start for minute in self.minutes if minute.requests), default=None)
+
+    @property
     def requests_per_hour(self) -> float:
         """The present rate: of the last hour, or of the whole window while it is younger."""
         span = min(self.elapsed, timedelta(hours=1))

@@ -33,7 +33,10 @@ STAGE_KEYS = {
     "may_not_approve": "Who never approves; requester and trainer always are among them.",
     "expires_after_days": "A request that nobody decided ends after so many days.",
     "remind_after_hours": "Whoever is asked is reminded once in each such period.",
-    "evidence_max_age_hours": "Older evidence of any gate is inconclusive.",
+    "evidence_max_age_hours": (
+        "Older measurements, traffic, runs and reports are inconclusive. A gate that reads the "
+        "present state, such as lineage or open_findings, has no age."
+    ),
     "freeze": "Windows of time in which nobody can approve.",
     "shadow": "Limits of the shadow window; needed for production, and only there.",
 }

@@ -44,7 +44,7 @@ class Measurement:
     the evidence. A gate whose evidence grows all the time binds to less. `interval` is
     {"low", "high", "level"}; `inputs` names by digest what was looked at. `measured_at` is when
     the evidence was taken, where that was before now: evidence that is older than the policy
-    allows becomes inconclusive.
+    allows becomes inconclusive. A gate that reads the present state leaves it out.
     """
 
     outcome: GateOutcome

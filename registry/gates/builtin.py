@@ -92,6 +92,7 @@ def data_quality(context: GateContext) -> Measurement:
         "measured": f"{report.score:.3f}",
         "limit": "≥ 0.80",
         "evidence": {"dimensions": report.dimensions, "blocking": report.blocking},
+        "measured_at": report.created_at,
     }
     if not report.passed:
         return failed(f"Blocked: {'; '.join(report.blocking)}.", **details)
@@ -126,6 +127,7 @@ def success_criteria(context: GateContext) -> Measurement:
         ),
         "sample_size": run.test_samples,
         "evidence": {"criteria": rows},
+        "measured_at": run.completed_at or run.started_at,
     }
     if missing := [row["metric"] for row in rows if row["met"] is None]:
         return inconclusive(f"Not measured on the test split: {', '.join(missing)}.", **details)

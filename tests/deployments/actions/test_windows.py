@@ -15,10 +15,11 @@ from e2i_site.audit.registry import CheckContext, find
 from e2i_site.core.errors import InvalidInput, Refused
 from e2i_site.trail.models import TrailEntry
 from registry.choices import Stage
+from registry.gates.evaluate import measure
 from registry.models import GateResult, Promotion, RegistryEntry, StageChange
 from tests.deployments.lifecycle import SHADOW, short_policy
 from tests.factories.deployments import ShadowWindowFactory, TrafficMinuteFactory
-from tests.factories.registry import PromotionFactory, digest
+from tests.factories.registry import PolicyFactory, PromotionFactory, digest
 
 SHORT = {**SHADOW, "requests": 3, "p99_ms": 150}
 
@@ -182,6 +183,35 @@ class TestGate:
         Promotion.objects.all().delete()
         StageChange.objects.create(**entered, cause="promotion", at=timezone.now())
         assert self.gate(window).summary == "No shadow window measured this version."
+
+    @pytest.mark.parametrize(("hours", "outcome"), [(24, "inconclusive"), (26, "pass")])
+    def test_traffic_may_be_too_old(self, hours: int, outcome: str) -> None:
+        stages = short_policy(requests=3, p99_ms=150).stages
+        stages["production"]["evidence_max_age_hours"] = hours
+        window = ShadowWindowFactory(
+            policy=PolicyFactory(stages=stages),
+            limits=SHORT,
+            opened_at=timezone.now() - timedelta(hours=30),
+        )
+        for minutes, durations in ((29 * 60, (5.0,) * 4), (25 * 60, (5.0,)), (5, ())):
+            TrafficMinuteFactory(
+                deployment=window.deployment, minutes_ago=minutes, durations=durations
+            )
+        gate = self.gate(window)
+        assert gate.outcome == outcome
+        assert gate.measured_at == window.deployment.traffic_minutes.get(requests=1).minute
+
+    def test_a_window_without_traffic_is_as_old_as_its_end(self) -> None:
+        window = window_with(requests=0)
+        assert self.gate(window).measured_at == window.opened_at
+        Promotion.objects.all().update(state="withdrawn")
+        close_window(deployment=window.deployment, actor=None, reason="Archived.")
+        window.refresh_from_db()
+        promotion = PromotionFactory(
+            entry=window.entry, policy=window.policy, to_stage=Stage.PRODUCTION
+        )
+        (gate,) = [each for each in measure(promotion) if each.gate_id == "shadow_evidence"]
+        assert gate.measured_at == window.closed_at
 
     def test_limits_other_than_the_policys_do_not_count(self) -> None:
         window = window_with(requests=5)

@@ -18,6 +18,7 @@ from registry.headline import headline
 from registry.models import Promotion
 from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import EntryFactory, ModelFactory, PolicyFactory
+from tests.factories.training import QualityFactory
 
 pytestmark = pytest.mark.django_db
 APPROVALS = {"count": 1, "roles": ["approver"]}
@@ -84,6 +85,30 @@ def test_old_evidence_is_inconclusive(
     result = asked(gate, evidence_max_age_hours=of_stage).gates.get()
     assert result.outcome == outcome
     assert result.measured_at is not None
+
+
+def test_what_a_run_says_grows_old_and_the_present_state_does_not() -> None:
+    gates = ("success_criteria", "data_quality", "artifact_digest")
+    promotion = asked(*({"id": gate} for gate in gates), evidence_max_age_hours=24)
+    run = promotion.entry.training_run
+    assert run is not None
+    report = QualityFactory(training_run=run)
+    refresh_gates(promotion=promotion)
+    found = {gate.gate_id: (gate.outcome, gate.measured_at) for gate in promotion.gates.all()}
+    assert found == {
+        "success_criteria": ("pass", run.completed_at),
+        "data_quality": ("pass", report.created_at),
+        "artifact_digest": ("pass", None),
+    }
+    for row, field in ((run, "completed_at"), (report, "created_at")):
+        type(row).objects.update(**{field: timezone.now() - timedelta(hours=25)})
+    refresh_gates(promotion=promotion)
+    outcomes = {gate.gate_id: gate.outcome for gate in promotion.gates.all()}
+    assert outcomes == {
+        "success_criteria": "inconclusive",
+        "data_quality": "inconclusive",
+        "artifact_digest": "pass",
+    }
 
 
 @pytest.fixture
