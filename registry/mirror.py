@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from e2i_site.jobs.enqueue import enqueue
-from e2i_site.mlflow_connector import NotFound, get_connector, types
+from e2i_site.mlflow_connector import NotFound, Presence, get_connector, types
 from e2i_site.trail.record import record
 from registry import trail_events
 from registry.changes import RegistryChanges
@@ -56,7 +56,6 @@ class RegistryMirror:
         self._known_entries = {(row.model_id, row.model_version): row for row in entries}
         self._aliases: dict[str, dict[str, str]] = {}
         self._left_alone: set[str] = set()
-        self._looked_at: set[str] = set()
         self._gone: set[str] = set()
 
     def mirror_models(self, found: Iterable[types.RegisteredModel]) -> None:
@@ -96,22 +95,23 @@ class RegistryMirror:
                 self._add(each)
             else:
                 self._update_entry(row, each)
-        for key in self._known_entries.keys() - listed:
+        for key in sorted(self._known_entries.keys() - listed):
             row = self._known_entries[key]
-            if not row.deleted_in_mlflow and not self._may_be_hidden(key[0]):
+            if not row.deleted_in_mlflow and self._is_gone(key):
                 self._mark_entry_gone(row)
 
     def _note_missing(self, new: dict[datetime | None, str]) -> None:
-        """Tell models that were deleted or renamed from those that are only hidden from us."""
+        """Tell models that were deleted or renamed from those hidden from us or only skipped."""
         missing = self._known_models.keys() - self._aliases.keys()
         self._gone = {name for name in missing if self._known_models[name].deleted_in_mlflow}
         for name in to_ask(missing - self._gone, self._known_models):
             row = self._known_models[name]
             became = new.get(row.created_in_mlflow, "") if row.created_in_mlflow else ""
-            if not became and get_connector().hides("model", name):
-                self._mark_model_hidden(row)
-            else:
+            presence = get_connector().presence("model", name)
+            if presence is Presence.GONE or (became and presence is Presence.HIDDEN):
                 self._mark_model_gone(row, became)
+            elif presence is Presence.HIDDEN:
+                self._mark_model_hidden(row)
         self._left_alone |= missing - self._gone
 
     def _add_model(self, each: types.RegisteredModel, owners: dict[str, int]) -> None:
@@ -151,13 +151,15 @@ class RegistryMirror:
             self._changes.note_version(row, each, self._seen_before(each.name))
             _save_changes(row, values, self._versions, synced_at=self._asked_at)
 
-    def _may_be_hidden(self, name: str) -> bool:
-        """True for versions of a model that was hidden, or was so after the models were read."""
-        if name not in self._left_alone and name in self._aliases:
-            if name not in self._looked_at and get_connector().hides("model", name):
-                self._left_alone.add(name)
-            self._looked_at.add(name)
-        return name in self._left_alone
+    def _is_gone(self, key: Key) -> bool:
+        """False for versions that are there, and for those of models that are hidden or skipped."""
+        name, version = key
+        if name in self._gone or name in self._left_alone:
+            return name in self._gone
+        presence = get_connector().presence("version", name, str(version))
+        if presence is Presence.HIDDEN:  # so is its model since the models were read
+            self._left_alone.add(name)
+        return presence is Presence.GONE
 
     @transaction.atomic
     def _mark_model_hidden(self, row: RegisteredModel) -> None:

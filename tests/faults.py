@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 import socket
 import struct
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-MODES = ("refuse", "hang", "stall", "error", "drop", "truncate", "corrupt", "busy")
+MODES = ("refuse", "hang", "stall", "error", "drop", "truncate", "corrupt", "busy", "omit")
 _CANNED = {
     "error": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\n{}",
     "busy": b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}",
@@ -27,7 +28,9 @@ class Fault:
     the fault is lifted, then as usual. stall: the server does its
     work at once and the answer waits. error, busy: 500 and 429 without asking the server. drop:
     the server does its work and the answer is lost. truncate: half of the answer arrives.
-    corrupt: all of it arrives, and its body is nonsense. `body`: what the request must hold.
+    corrupt: all of it arrives, and its body is nonsense. omit: it arrives without the things of
+    its lists that `item` fits, as when a page skips one. `body`: what must be in the request.
+    `match`, `body` and `item` are regular expressions.
     """
 
     mode: str
@@ -36,6 +39,7 @@ class Fault:
     times: int | None = None
     first_only: bool = False
     body: str = ""
+    item: str = ""
     hits: int = 0
     known: set[int] = field(default_factory=set)
     lifted: threading.Event = field(default_factory=threading.Event)
@@ -44,7 +48,7 @@ class Fault:
     def takes(self, request: str, message: bytes) -> bool:
         if self.lifted.is_set() or not re.search(self.match, request):
             return False
-        if self.body.encode() not in message:
+        if not re.search(self.body.encode(), message):
             return False
         if self.first_only and hash(message) in self.known:
             return False
@@ -80,13 +84,14 @@ class FaultProxy:
         times: int | None = None,
         first_only: bool = False,
         body: str = "",
+        item: str = "",
     ) -> Fault:
         """Break matching requests from now on: after the first `skip`, and `times` times.
 
         `first_only`: each different request is broken when it comes first, not when it is repeated.
         """
         assert mode in MODES
-        made = Fault(mode, match, skip, times, first_only, body)
+        made = Fault(mode, match, skip, times, first_only, body, item)
         with self._lock:
             self._faults.append(made)
         return made
@@ -149,6 +154,8 @@ class FaultProxy:
                 fault.lifted.wait(60)
         if mode == "drop":
             return
+        if fault and mode == "omit":
+            answer = _without(answer, fault.item)
         if mode == "corrupt":
             head, _, content = answer.partition(b"\r\n\r\n")
             answer = head + b"\r\n\r\n" + b"x" * len(content)
@@ -163,6 +170,20 @@ class FaultProxy:
             while chunk := server.recv(1 << 16):
                 answer += chunk
         return answer
+
+
+def _without(answer: bytes, item: str) -> bytes:
+    """An answer in JSON, without the things of its lists that the expression fits."""
+    head, _, content = answer.partition(b"\r\n\r\n")
+    kept = {
+        name: [each for each in value if not re.search(item, json.dumps(each))]
+        if isinstance(value, list)
+        else value
+        for name, value in json.loads(content).items()
+    }
+    body = json.dumps(kept).encode()
+    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-l")]
+    return b"\r\n".join([*lines, b"Content-Length: %d" % len(body)]) + b"\r\n\r\n" + body
 
 
 def _read_request(client: socket.socket) -> bytes:

@@ -14,6 +14,7 @@ from e2i_site.mlflow_connector.errors import (
 )
 from e2i_site.mlflow_connector.journal import PendingJournal, ReplayResult
 from e2i_site.mlflow_connector.naming import conforms, experiment_name, model_name
+from e2i_site.mlflow_connector.reads import Presence
 from e2i_site.mlflow_connector.tracking import AsyncTrackedRun, TrackedRun
 from e2i_site.mlflow_connector.transport import count_requests
 
@@ -27,6 +28,7 @@ __all__ = [
     "MLflowError",
     "NotFound",
     "PendingJournal",
+    "Presence",
     "Rejected",
     "ReplayResult",
     "TrackedRun",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from enum import Enum
 from typing import Any
 
 from e2i_site.mlflow_connector.breaker import BreakerSnapshot
@@ -19,12 +20,21 @@ from e2i_site.mlflow_connector.types import (
 )
 
 RUNS_PER_PAGE = 1000
-_LOOKS = {
-    "experiment": ("experiments/get", "experiment_id"),
-    "run": ("runs/get", "run_id"),
-    "logged_model": ("logged-models/{}", ""),
-    "model": ("registered-models/get", "name"),
+_LOOKS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "experiment": ("experiments/get", ("experiment_id",)),
+    "run": ("runs/get", ("run_id",)),
+    "logged_model": ("logged-models/{}", ()),
+    "model": ("registered-models/get", ("name",)),
+    "version": ("model-versions/get", ("name", "version")),
 }
+
+
+class Presence(Enum):
+    """What MLflow answers when asked for one thing."""
+
+    THERE = "there"
+    HIDDEN = "hidden"
+    GONE = "gone"
 
 
 class Reads:
@@ -46,21 +56,27 @@ class Reads:
             return None
         return Identity(str(user.get("username", "")), bool(user.get("is_admin")))
 
-    def hides(self, kind: str, key: str) -> bool:
-        """True when a thing is there, but not for us.
+    def presence(self, kind: str, *key: str) -> Presence:
+        """Whether a thing is there, hidden from our account, or gone.
+
+        A listing that does not have it cannot tell: its pages shift when others are deleted.
 
         Args:
-            kind: experiment, run, logged_model or model.
-            key: its id, or the model's name.
+            kind: experiment, run, logged_model, model or version.
+            key: its id, or the model's name; of a version the name and the number.
         """
-        path, name = _LOOKS[kind]
+        path, names = _LOOKS[kind]
         try:
-            self.transport.get(path.format(key), **({name: key} if name else {}))
+            self.transport.get(path.format(*key), **dict(zip(names, key, strict=False)))
         except NotFound:
-            return False
+            return Presence.GONE
         except Rejected as error:
-            return error.is_access
-        return False
+            return Presence.HIDDEN if error.is_access else Presence.THERE
+        return Presence.THERE
+
+    def hides(self, kind: str, *key: str) -> bool:
+        """True when a thing is there, but not for us; see `presence`."""
+        return self.presence(kind, *key) is Presence.HIDDEN
 
     def ping(self) -> bool:
         """True when MLflow answers; raises `Unreachable` when it does not."""

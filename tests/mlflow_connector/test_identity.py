@@ -26,7 +26,13 @@ from e2i_site.activity.actions.register_webhook import look_after_webhook
 from e2i_site.activity.models import MlflowEvent
 from e2i_site.audit import runner
 from e2i_site.audit.models import SubjectResult
-from e2i_site.mlflow_connector import MLflowConnector, Rejected, Unreachable, get_connector
+from e2i_site.mlflow_connector import (
+    MLflowConnector,
+    Presence,
+    Rejected,
+    Unreachable,
+    get_connector,
+)
 from e2i_site.mlflow_connector.transport import RetryPolicy
 from e2i_site.mlflow_connector.types import Identity
 from e2i_site.status import site_status
@@ -97,14 +103,17 @@ def test_what_a_server_hides_is_told(
 ) -> None:
     admin = as_user(ADMIN)
     name, run_id = _hidden_version(admin)
-    assert not admin.hides("run", run_id)
-    assert not admin.hides("run", "0" * 32)
+    assert admin.presence("run", run_id) is Presence.THERE
+    assert admin.presence("run", "0" * 32) is Presence.GONE
+    assert admin.presence("version", name, "1") is Presence.THERE
+    assert admin.presence("version", name, "2") is Presence.GONE
     settings.MLFLOW_TRACKING_URI = guarded
     settings.MLFLOW_JOURNAL_DIR = tmp_path / "journal"
     assert _usable().outcome == "pass"
     reader = as_user(READER)
     assert reader.hides("run", run_id)
     assert reader.hides("model", name)
+    assert reader.presence("version", name, "1") is Presence.HIDDEN
     get_connector().close()
     found = _usable()
     assert found.outcome == "inconclusive"

@@ -9,7 +9,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from e2i_site.mlflow_connector import get_connector, naming, types
+from e2i_site.mlflow_connector import Presence, get_connector, naming, types
 from training.changes import note_experiment
 from training.models import Experiment, MlflowExperiment
 from training.sync.counts import Counts
@@ -20,10 +20,11 @@ def mirror_experiments(found: Iterable[types.Experiment], known: set[str], count
     """Mirror all experiments.
 
     `known` are the ids of rows that were there before MLflow was asked: those that MLflow does
-    not list any more are marked as deleted, or as hidden where it only refuses to show them.
+    not list any more are marked as deleted when it has them no more, or as hidden where it only
+    refuses to show them.
 
     Raises:
-        Unreachable: MLflow does not say which of the two it is.
+        Unreachable: MLflow does not say which of these it is.
     """
     rows = {row.mlflow_id: row for row in MlflowExperiment.objects.all()}
     owners = dict(Experiment.objects.values_list("experiment_id", "pk"))
@@ -38,14 +39,18 @@ def mirror_experiments(found: Iterable[types.Experiment], known: set[str], count
             counts.created += 1
         else:
             _save_changes(row, values, counts, changed_at=each.updated_at)
-    for gone in to_ask({each for each in known - listed if not rows[each].deleted}, rows):
-        hidden = get_connector().hides("experiment", gone)
-        values = _hidden(rows[gone]) if hidden else {"deleted": True, "hidden_since": None}
-        _save_changes(rows[gone], values, counts, quiet=True)
+    for missing in to_ask({each for each in known - listed if not rows[each].deleted}, rows):
+        row = rows[missing]
+        presence = get_connector().presence("experiment", missing)
+        _save_changes(row, _values_of_missing(row, presence), counts, quiet=True)
 
 
-def _hidden(row: MlflowExperiment) -> dict[str, Any]:
-    return {"hidden_since": row.hidden_since or timezone.now()}
+def _values_of_missing(row: MlflowExperiment, presence: Presence) -> dict[str, Any]:
+    if presence is Presence.GONE:
+        return {"deleted": True, "hidden_since": None}
+    if presence is Presence.HIDDEN:
+        return {"hidden_since": row.hidden_since or timezone.now()}
+    return {}
 
 
 def _experiment_values(each: types.Experiment, owners: dict[str, int]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What MLflow does not list any more: is it gone, or only hidden from our account?"""
+"""What MLflow does not list: is it gone, hidden from our account, or only skipped by a page?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from e2i_site.mlflow_connector import get_connector
+from e2i_site.mlflow_connector import Presence, get_connector
 
 #: Of what is known to be hidden, so many are asked about in each sync; one may be deleted by now.
 ASKED_AGAIN = 20
@@ -39,8 +39,9 @@ def gone(kind: str, owners: Iterable[tuple[Any, Any]]) -> tuple[list[str], set[s
     for key, experiment_id in owners:
         if str(experiment_id) in hidden:
             continue
-        if connector.hides(kind, str(key)):
+        presence = connector.presence(kind, str(key))
+        if presence is Presence.HIDDEN:
             hidden.add(str(experiment_id))
-        else:
+        elif presence is Presence.GONE:
             lost.append(str(key))
     return lost, hidden

@@ -6,11 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from e2i_site.jobs.models import BreakerRecord
 from e2i_site.mlflow_connector import MLflowConnector, get_connector
+from tests.faults import FaultProxy
 from tests.mlflow_process import fork_server, stop_group
-from tests.registry.sync.world import World
+from tests.registry.sync.world import QUICK, World
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +49,17 @@ def mlflow(own_server: str, db: None, settings: Any, tmp_path: Path) -> Iterator
 @pytest.fixture
 def world(mlflow: MLflowConnector) -> World:
     return World(mlflow)
+
+
+@pytest.fixture
+def line(world: World, own_server: str, settings: Any) -> Iterator[FaultProxy]:
+    """The way to MLflow that syncs take, with short patience."""
+    proxy = FaultProxy(own_server)
+    settings.MLFLOW_TRACKING_URI = proxy.url
+    connector = get_connector()
+    connector.transport.policy = QUICK
+    connector.transport._timeout = httpx.Timeout(30.0)
+    yield proxy
+    proxy.close()
+    connector.close()
+    BreakerRecord.objects.all().delete()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,31 +9,13 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from e2i_site.jobs.models import BreakerRecord
 from e2i_site.mlflow_connector import get_connector
 from e2i_site.mlflow_connector.sources import rest
-from e2i_site.mlflow_connector.transport import RetryPolicy
 from registry.models import SyncState
 from registry.sync import cursor, session, sync, tick
 from tests.faults import FaultProxy
-from tests.registry.sync.world import World
+from tests.registry.sync.world import QUICK, World
 from training.models import TrainingRun
-
-QUICK = RetryPolicy(retries=3, initial=0.01, longest=0.02, jitter=0.0)
-
-
-@pytest.fixture
-def line(world: World, own_server: str, settings: Any, tmp_path: Path) -> Iterator[FaultProxy]:
-    """The way to MLflow that syncs take, with short patience."""
-    proxy = FaultProxy(own_server)
-    settings.MLFLOW_TRACKING_URI = proxy.url
-    connector = get_connector()
-    connector.transport.policy = QUICK
-    connector.transport._timeout = httpx.Timeout(30.0)
-    yield proxy
-    proxy.close()
-    connector.close()
-    BreakerRecord.objects.all().delete()
 
 
 @pytest.mark.once

@@ -6,10 +6,14 @@ import time
 from typing import Any
 
 from e2i_site.mlflow_connector import MLflowConnector
+from e2i_site.mlflow_connector.transport import RetryPolicy
 from registry.sync import SyncReport
 from tests.factories.training import TrainingRunFactory
 from training.choices import RunSource, RunStatus
 from training.models import TrainingRun
+
+#: Patience of syncs over a line with faults.
+QUICK = RetryPolicy(retries=3, initial=0.01, longest=0.02, jitter=0.0)
 
 
 class World:
