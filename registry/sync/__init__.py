@@ -89,7 +89,9 @@ def _run(session: Session) -> str:
         Full(session, experiments).run()
         _registry(session)
         if cursor.full is not None:
-            cursor.since = cursor.covered_since = datetime.fromisoformat(cursor.full.begun)
+            cursor.since = datetime.fromisoformat(cursor.full.begun)
+            if not cursor.retry:
+                cursor.covered_since = cursor.since
             cursor.sweep = Sweep(total=report.runs.seen)
         cursor.full = None
         return version

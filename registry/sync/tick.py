@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
-from e2i_site.mlflow_connector.sources import Failure, RestSource, Slice
+from e2i_site.mlflow_connector.sources import Failure, Page, RestSource, Slice
 from registry.sync.cursor import Sweep
 from registry.sync.pages import fetch, present, search, store
 from registry.sync.session import Session
@@ -137,36 +137,47 @@ class Tick:
                 return
             if time.monotonic() - begun > SWEEP_SECONDS:
                 return
-            ids = tuple(sorted(set(group) & set(self._ids)))
+            ids = tuple(sorted((set(group) & set(self._ids)) - set(self._cursor.retry)))
             since = self._read(Slice(ids, sweep.since, SWEEP_RUNS)) if ids else None
             sweep.group += since is None
             sweep.since = since
 
     def _end_round(self, sweep: Sweep) -> None:
-        self._cursor.covered_since = datetime.fromtimestamp(sweep.began, UTC)
+        if not self._cursor.retry:
+            self._cursor.covered_since = datetime.fromtimestamp(sweep.began, UTC)
         self._cursor.sweep = Sweep(total=sweep.read, per_run=sweep.per_run)
 
     def _read(self, some: Slice) -> int | None:
         """Read a slice; returns the start time at which to go on, None at its end."""
         source = RestSource(self._connector, readers=1)
-        begun, read, since = time.monotonic(), 0, some.since
+        begun, read = time.monotonic(), 0
+        # By experiment: a group that fails is read apart, and then each stands elsewhere.
+        stands: dict[str, int | None] = {}
         sweep = self._cursor.sweep
         for outcome in source.runs([some]):
             self._session.alive("Sweep", self._session.report.runs.seen)
-            ids = list(outcome.slice.experiment_ids)
+            since = None
             if isinstance(outcome, Failure):
-                self._cursor.retry = sorted({*self._cursor.retry, *ids})
-                self._session.problem(f"Runs of experiment {', '.join(ids)}", outcome.error)
-                since = None
-                continue
-            self._session.hidden(store(outcome, self._mirror, self._connector))
-            read += len(outcome.records)
-            since = outcome.high
-            if outcome.is_last:
-                with self._session.part(f"Logged models of experiment {', '.join(ids)}"):
-                    self._models.mirror_whole(ids, source.logged_models(ids))
+                self._failed(outcome)
+            else:
+                self._store(outcome, source)
+                read += len(outcome.records)
+                since = outcome.high
+            stands |= dict.fromkeys(outcome.slice.experiment_ids, since)
         if some.limit is not None:
             sweep.read += read
             if read >= SWEEP_RUNS:
                 sweep.per_run = (time.monotonic() - begun) / read
-        return since
+        return min((each for each in stands.values() if each is not None), default=None)
+
+    def _failed(self, failure: Failure) -> None:
+        ids = failure.slice.experiment_ids
+        self._cursor.retry = sorted({*self._cursor.retry, *ids})
+        self._session.problem(f"Runs of experiment {', '.join(ids)}", failure.error)
+
+    def _store(self, page: Page, source: RestSource) -> None:
+        self._session.hidden(store(page, self._mirror, self._connector))
+        if page.is_last:
+            ids = list(page.slice.experiment_ids)
+            with self._session.part(f"Logged models of experiment {', '.join(ids)}"):
+                self._models.mirror_whole(ids, source.logged_models(ids))

@@ -38,6 +38,7 @@ def test_one_experiment_that_cannot_be_read_keeps_no_other_from_it(
     state = SyncState.objects.get()
     assert problem in state.error
     assert state.succeeded_at
+    assert state.cursor["covered_since"] is None
     line.heal()
     get_connector().transport._timeout = httpx.Timeout(30.0)
     again = sync()
