@@ -84,7 +84,10 @@ def _run(session: Session) -> str:
     known = set(MlflowExperiment.objects.values_list("mlflow_id", flat=True))
     were_away = _away()
     experiments = list(connector.iter_experiments())
-    mirror_experiments(experiments, known, report.experiments)
+    try:
+        mirror_experiments(experiments, known, report.experiments)
+    finally:  # what was stored is no change any more when the next sync looks
+        _note_changed(cursor, were_away)
     if report.mode == FULL:
         Full(session, experiments).run()
         _registry(session)
@@ -95,13 +98,20 @@ def _run(session: Session) -> str:
             cursor.sweep = Sweep(total=report.runs.seen)
         cursor.full = None
         return version
-    tick = Tick(session, {mlflow_id for mlflow_id, *_ in _away() ^ were_away})
+    tick = Tick(session)
     complete = tick.run()
     _registry(session)
     tick.sweep()
     if complete:
         cursor.since = begun
     return version
+
+
+def _note_changed(cursor: Cursor, were_away: set[tuple[Any, ...]]) -> None:
+    """Runs of experiments that were deleted, restored or shown are read again; not hidden ones."""
+    away = _away()
+    cursor.read_again(mlflow_id for mlflow_id, *_ in away ^ were_away)
+    cursor.was_read(mlflow_id for mlflow_id, _, hidden_since in away if hidden_since)
 
 
 def _away() -> set[tuple[Any, ...]]:

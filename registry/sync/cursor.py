@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
@@ -60,7 +60,7 @@ class Cursor:
         since: runs that started or ended before are mirrored.
         covered_since: every run was read after this moment, so that no late edit is older.
         registry_at: when the whole registry was asked for.
-        retry: experiments that could not be read.
+        retry: experiments to read again whole: they could not be read, or came or went.
         deleted: when the deleted runs were listed (seconds since 1970), and how long it took.
     """
 
@@ -77,6 +77,14 @@ class Cursor:
     def is_new(self) -> bool:
         """True before the first sync of this server ended."""
         return self.since is None
+
+    def read_again(self, ids: Iterable[str]) -> None:
+        """The experiments must be read whole, in this sync or the next."""
+        self.retry = sorted({*self.retry, *ids})
+
+    def was_read(self, ids: Iterable[str]) -> None:
+        """The experiments were read whole, or there is nothing to read of them."""
+        self.retry = sorted({*self.retry} - {*ids})
 
     @classmethod
     def of(cls, stored: dict[str, Any], url: str) -> Cursor:

@@ -38,7 +38,6 @@ class Full:
         # Rows are compared whole, so that what was changed here in error is put right.
         self._mirror = RunMirror(session.report.runs, verify=True)
         self._models = LoggedModelMirror(session.report.logged_models)
-        self._failed: set[str] = set()
 
     def run(self) -> None:
         """Mirror all runs and logged models.
@@ -58,7 +57,6 @@ class Full:
             finally:
                 source.close()
         self._mirror.link_parents()
-        self._cursor.retry = sorted(self._failed)
 
     def _sources(self) -> Iterator[Source]:
         """The store, if it can be read, then REST."""
@@ -83,7 +81,7 @@ class Full:
         ):
             ids = list(outcome.slice.experiment_ids)
             if isinstance(outcome, Failure):
-                self._failed.update(ids)
+                self._cursor.read_again(ids)
                 self._session.problem(f"Runs of experiment {', '.join(ids)}", outcome.error)
                 continue
             hidden = store(outcome, self._mirror, self._session.connector, new=self._new)
@@ -91,6 +89,8 @@ class Full:
             if outcome.is_last:
                 with self._session.part(f"Logged models of experiment {', '.join(ids)}"):
                     self._models.mirror_whole(ids, source.logged_models(ids))
+                if outcome.slice.since is None:
+                    self._cursor.was_read(ids)
             _progress(self._cursor).move(ids, outcome.high, is_last=outcome.is_last)
             self._say(expected)
 

@@ -37,17 +37,12 @@ SWEEP_GROUP = 500
 
 
 class Tick:
-    """One short sync of the runs.
+    """One short sync of the runs."""
 
-    Args:
-        changed: experiments that were deleted, restored, hidden or shown since the last sync.
-    """
-
-    def __init__(self, session: Session, changed: set[str]) -> None:
+    def __init__(self, session: Session) -> None:
         self._session = session
         self._cursor = session.cursor
         self._connector = session.connector
-        self._changed = changed
         self._mirror = RunMirror(session.report.runs, once=True)
         self._models = LoggedModelMirror(session.report.logged_models)
         rows = MlflowExperiment.objects.order_by("pk")
@@ -79,9 +74,7 @@ class Tick:
     def sweep(self) -> None:
         """Read again what changed as a whole or could not be read, and some of the rest."""
         begun, seen = time.monotonic(), self._session.report.runs.seen
-        again = sorted((self._changed | set(self._cursor.retry)) & set(self._ids))
-        self._cursor.retry = []
-        for each in again:
+        for each in sorted(set(self._cursor.retry) & set(self._ids)):
             self._read(Slice((each,)))
         self._round(begun)
         self._mirror.link_parents()
@@ -172,7 +165,7 @@ class Tick:
 
     def _failed(self, failure: Failure) -> None:
         ids = failure.slice.experiment_ids
-        self._cursor.retry = sorted({*self._cursor.retry, *ids})
+        self._cursor.read_again(ids)
         self._session.problem(f"Runs of experiment {', '.join(ids)}", failure.error)
 
     def _store(self, page: Page, source: RestSource) -> None:
@@ -181,3 +174,5 @@ class Tick:
             ids = list(page.slice.experiment_ids)
             with self._session.part(f"Logged models of experiment {', '.join(ids)}"):
                 self._models.mirror_whole(ids, source.logged_models(ids))
+            if page.slice.limit is None:
+                self._cursor.was_read(ids)

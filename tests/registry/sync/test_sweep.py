@@ -6,11 +6,13 @@ from datetime import timedelta
 
 import pytest
 
+from e2i_site.jobs.models import BreakerRecord
+from e2i_site.mlflow_connector import Unreachable
 from registry.models import SyncState
 from registry.sync import sync, tick
 from tests.faults import FaultProxy
 from tests.registry.sync.world import World
-from training.models import TrainingRun
+from training.models import MlflowExperiment, TrainingRun
 
 pytestmark = pytest.mark.once
 OLD = 1_700_000_000
@@ -71,3 +73,58 @@ def test_an_experiment_that_cannot_be_read_holds_the_bound_back_and_no_other(
     cursor = SyncState.objects.get().cursor
     assert cursor["retry"] == []
     assert cursor["covered_since"] > before
+
+
+@pytest.mark.parametrize("where", ["anywhere", "in the sweep"])
+def test_a_sync_that_stops_midway_leaves_what_it_had_to_read_to_the_next(
+    world: World, line: FaultProxy, where: str
+) -> None:
+    experiments = [world.experiment(name) for name in ("one", "two", "three")]
+    runs = [run for each in experiments for run in old_runs(world, each, 1)]
+    sync(full=True)
+    for each in experiments:
+        world.post("experiments/delete", experiment_id=each)
+    single = rf'"experiment_ids":\["({"|".join(experiments)})"\]'
+    line.fault("error", "runs/search", body=single if where == "in the sweep" else "")
+    with pytest.raises(Unreachable):
+        sync()
+    there = TrainingRun.objects.filter(mlflow_run_id__in=runs, deleted_in_mlflow=False)
+    assert there.count() == 3
+    line.heal()
+    BreakerRecord.objects.all().delete()
+    sync()
+    assert not there.exists()
+    assert SyncState.objects.get().cursor["retry"] == []
+
+
+def test_what_changed_is_read_again_though_the_rest_of_the_experiments_is_not_known(
+    world: World, line: FaultProxy
+) -> None:
+    first, second = world.experiment("first"), world.experiment("second")
+    (run,) = old_runs(world, first, 1)
+    sync(full=True)
+    world.post("experiments/delete", experiment_id=first)
+    line.fault("omit", "experiments/search", item=f'"experiment_id": "{second}"')
+    line.fault("error", "experiments/get")
+    with pytest.raises(Unreachable):
+        sync()
+    line.heal()
+    BreakerRecord.objects.all().delete()
+    sync()
+    assert TrainingRun.objects.get(mlflow_run_id=run).deleted_in_mlflow
+
+
+def test_a_full_sync_that_goes_on_reads_what_changed_meanwhile(
+    world: World, line: FaultProxy
+) -> None:
+    experiment = world.experiment("theirs")
+    (run,) = old_runs(world, experiment, 1)
+    sync(full=True)
+    state = SyncState.objects.get()
+    done = list(MlflowExperiment.objects.values_list("mlflow_id", flat=True))
+    state.cursor["full"] = {"begun": state.cursor["since"], "done": done, "at": []}
+    state.save()
+    world.post("experiments/delete", experiment_id=experiment)
+    assert sync().mode == "full"
+    assert sync().mode == "incremental"
+    assert TrainingRun.objects.get(mlflow_run_id=run).deleted_in_mlflow
