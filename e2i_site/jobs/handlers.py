@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from e2i_site.core.errors import E2IError
 
 if TYPE_CHECKING:
     from e2i_site.jobs.runner import JobContext
+
+logger = logging.getLogger(__name__)
 
 Function = Callable[["JobContext"], dict[str, Any]]
 
@@ -48,6 +51,7 @@ class Handler:
 
 
 _handlers: dict[str, Handler] = {}
+_unknown: set[str] = set()
 _lock = threading.Lock()
 
 
@@ -78,3 +82,18 @@ def find(kind: str) -> Handler:
     except KeyError:
         known = ", ".join(sorted(_handlers)) or "none"
         raise KeyError(f"No handler for job kind {kind!r}; known kinds: {known}.") from None
+
+
+def look_up(kind: str) -> Handler | None:
+    """The handler of `kind`; None for a kind of another release, which is logged once."""
+    if (found := _handlers.get(kind)) is None and kind not in _unknown:
+        _unknown.add(kind)
+        logger.warning(
+            "No handler here for jobs of kind %s; they wait for a release with one.", kind
+        )
+    return found
+
+
+def kinds() -> list[str]:
+    """All kinds that this process can do."""
+    return sorted(_handlers)

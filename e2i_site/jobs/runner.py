@@ -16,7 +16,15 @@ from django.db import close_old_connections, connection
 from django.utils import timezone
 
 from e2i_site.jobs import apart
-from e2i_site.jobs.handlers import Cancelled, Handler, LeaseLost, Permanent, Wait, find
+from e2i_site.jobs.handlers import (
+    Cancelled,
+    Handler,
+    LeaseLost,
+    Permanent,
+    Wait,
+    find,
+    look_up,
+)
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.trail import context
 from e2i_site.trail.models import Source
@@ -83,10 +91,10 @@ class JobContext:
 
 
 def claim(job_id: int) -> tuple[Job, uuid.UUID] | None:
-    """Take the job if it is due and free; None otherwise."""
+    """Take the job if it is due, free and of a kind that is known here; None otherwise."""
     now = timezone.now()
     job = Job.objects.filter(pk=job_id).first()
-    if job is None or job.is_finished:
+    if job is None or job.is_finished or (handler := look_up(job.kind)) is None:
         return None
     token = uuid.uuid4()
     taken = (
@@ -96,7 +104,7 @@ def claim(job_id: int) -> tuple[Job, uuid.UUID] | None:
             state=JobState.RUNNING,
             attempt=job.attempt + 1,
             lease_token=token,
-            lease_expires_at=now + timedelta(seconds=find(job.kind).lease),
+            lease_expires_at=now + timedelta(seconds=handler.lease),
             started_at=job.started_at or now,
             message="",
         )

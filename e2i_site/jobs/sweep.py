@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db.models import F, Q
 from django.utils import timezone
 
+from e2i_site.jobs.handlers import kinds, look_up
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.jobs.wakeup import wake
 
@@ -17,11 +18,17 @@ KEEP_PERIODIC = timedelta(days=1)
 
 
 def sweep() -> None:
-    """Free jobs whose worker died, and wake a worker for every job that is due."""
+    """Free jobs whose worker died, and wake a worker for every job that is due.
+
+    Jobs that only another release can do are named in the log and keep no other waiting.
+    """
     reap()
     now = timezone.now()
     forgotten = Q(woken_at__isnull=True) | Q(woken_at__lt=now - REWAKE_AFTER)
-    for job in Job.objects.due(now).filter(forgotten).order_by("run_after")[:BATCH]:
+    due = Job.objects.due(now).filter(forgotten)
+    for kind in due.exclude(kind__in=kinds()).order_by().values_list("kind", flat=True).distinct():
+        look_up(kind)
+    for job in due.filter(kind__in=kinds()).order_by("run_after")[:BATCH]:
         wake(job)
 
 

@@ -6,7 +6,7 @@ import logging
 
 from django.utils import timezone
 
-from e2i_site.jobs.handlers import find
+from e2i_site.jobs.handlers import look_up
 from e2i_site.jobs.models import Job
 
 logger = logging.getLogger(__name__)
@@ -16,10 +16,15 @@ ISOLATED_QUEUE = "isolated"
 
 
 def wake(job: Job) -> None:
-    """Tell a worker that `job` is there. A broker that is away is logged, never raised."""
+    """Tell a worker that `job` is there; a broker that is away is logged, never raised.
+
+    A job that only another release can do is left to that one.
+    """
     from e2i_site.jobs.tasks import run
 
-    queue = ISOLATED_QUEUE if find(job.kind).isolated else LIGHT_QUEUE
+    if (handler := look_up(job.kind)) is None:
+        return
+    queue = ISOLATED_QUEUE if handler.isolated else LIGHT_QUEUE
     try:
         run.apply_async((job.pk,), queue=queue, retry=False)
     except Exception as error:

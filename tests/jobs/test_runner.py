@@ -178,6 +178,40 @@ def test_the_sweep_wakes_what_was_forgotten_once(kinds: dict, quiet_broker: list
     assert quiet_broker == [job.pk]
 
 
+def test_jobs_of_a_kind_that_nobody_here_does_keep_no_other_waiting(
+    kinds: dict,
+    quiet_broker: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(sweep, "BATCH", 2)
+    for _ in range(3):
+        enqueue("tests.note")
+    Job.objects.update(kind="tests.removed")  # as a newer release left them
+    job = enqueue("tests.note")
+    sweep.sweep()
+    sweep.sweep()
+    assert quiet_broker == [job.pk]
+    assert caplog.text.count("tests.removed") == 1
+
+
+def test_finishing_before_a_job_of_an_unknown_kind_is_no_failure(
+    kinds: dict, quiet_broker: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    first = enqueue("tests.ordered", subject="model:a")
+    second = enqueue("tests.ordered", subject="model:a")
+    Job.objects.filter(pk=second.pk).update(kind="tests.moved")
+    assert _run(first).state == JobState.SUCCEEDED
+    assert quiet_broker == []
+    assert "tests.moved" in caplog.text
+
+
+def test_a_message_for_a_job_of_an_unknown_kind_leaves_it_to_others(kinds: dict) -> None:
+    job = enqueue("tests.note")
+    Job.objects.update(kind="tests.renamed")
+    assert (_run(job).state, job.attempt) == (JobState.QUEUED, 0)
+
+
 def test_a_dead_broker_does_not_break_the_caller(
     kinds: dict, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks
 ) -> None:
