@@ -227,6 +227,7 @@ def _heartbeat(ctx: JobContext, handler: Handler, die_on_stop: bool) -> Iterator
                 ctx.renew(handler.lease)
             except Exception:
                 logger.exception("Job %s: the lease could not be renewed", ctx.id)
+                connection.close()  # it may be broken; the next beat opens another
             if not (die_on_stop and ctx.stopping):
                 continue
             stop_since = stop_since or time.monotonic()

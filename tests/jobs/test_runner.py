@@ -276,3 +276,32 @@ def test_racing_workers_run_each_job_once(kinds: dict) -> None:
         thread.join()
     assert sorted(kinds["seen"]) == [job.pk for job in jobs]
     assert set(Job.objects.values_list("state", flat=True)) == {JobState.SUCCEEDED}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_is_renewed_though_its_connection_broke(
+    kinds: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django.db import connection
+
+    renew, renewed = JobContext.renew, threading.Event()
+    broken: list[str] = []
+
+    def drop_once(ctx: JobContext, lease: float) -> None:
+        in_heartbeat = threading.current_thread().name == f"lease-{ctx.id}"
+        if in_heartbeat and not broken:
+            connection.ensure_connection()
+            connection.connection.close()
+            broken.append("as when the network did it")
+        renew(ctx, lease)
+        if in_heartbeat:
+            renewed.set()
+
+    monkeypatch.setattr(JobContext, "renew", drop_once)
+
+    @handler("tests.slow", lease=0.4)
+    def slow(job: JobContext) -> dict:
+        return {"renewed": renewed.wait(2)}
+
+    assert _run(enqueue("tests.slow")).result == {"renewed": True}
+    assert broken
