@@ -47,7 +47,8 @@ class Job(models.Model):
     """One piece of background work. The row is the truth; a broker message only wakes a worker."""
 
     kind = models.CharField(max_length=80)
-    subject = models.CharField(max_length=200, blank=True)
+    # "model:" and more before a name, which MLflow lets have 256 characters
+    subject = models.CharField(max_length=300, blank=True)
     key = models.CharField(
         max_length=200, blank=True, help_text="At most one unfinished job a key; empty for any."
     )
