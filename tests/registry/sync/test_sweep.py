@@ -10,7 +10,7 @@ from e2i_site.jobs.models import BreakerRecord
 from e2i_site.mlflow_connector import Unreachable
 from registry.models import SyncState
 from registry.sync import sync, tick
-from tests.faults import FaultProxy
+from tests.faults import Fault, FaultProxy
 from tests.registry.sync.world import World
 from training.models import MlflowExperiment, TrainingRun
 
@@ -28,6 +28,12 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tick, "SWEEP_SHARE", 0)
 
 
+def show_only(line: FaultProxy, *experiments: str) -> Fault:
+    """Leave out what other tests made."""
+    item = f'"experiment_id": "(?!({"|".join(experiments)})")'
+    return line.fault("omit", "experiments/search", item=item)
+
+
 def old_runs(world: World, experiment: str, count: int, *, start: int = OLD) -> list[str]:
     """Runs that no search for new ones finds."""
     runs = [world.run(experiment, start=start + number) for number in range(count)]
@@ -43,8 +49,10 @@ def note(run: str) -> str:
 def test_a_group_that_is_read_apart_goes_on_where_the_slowest_experiment_is(
     world: World, line: FaultProxy, at_once: None
 ) -> None:
-    early = old_runs(world, world.experiment("early"), 9)
-    old_runs(world, world.experiment("late"), 9, start=OLD + 100_000)
+    first, second = world.experiment("early"), world.experiment("late")
+    early = old_runs(world, first, 9)
+    old_runs(world, second, 9, start=OLD + 100_000)
+    show_only(line, first, second)
     sync(full=True)
     world.connector.set_run_tag(early[7], "note", "late")
     together = line.fault("busy", "runs/search", body=r'"experiment_ids":\["\d+","' + PAGE)
@@ -59,16 +67,17 @@ def test_an_experiment_that_cannot_be_read_holds_the_bound_back_and_no_other(
     good, bad = world.experiment("good"), world.experiment("bad")
     run = old_runs(world, good, 7)[6]
     old_runs(world, bad, 2)
+    show_only(line, good, bad)
     sync(full=True)
     before = SyncState.objects.get().cursor["covered_since"]
     world.connector.set_run_tag(run, "note", "late")
-    line.fault("busy", "runs/search", body=f'"{bad}"{PAGE}')
+    busy = line.fault("busy", "runs/search", body=f'"{bad}"{PAGE}')
     (problem,) = sync().problems
     assert problem.startswith(f"Runs of experiment {bad}: ")
     assert note(run) == "late"
     cursor = SyncState.objects.get().cursor
     assert (cursor["retry"], cursor["covered_since"]) == ([bad], before)
-    line.heal()
+    busy.lifted.set()
     assert sync().problems == []
     cursor = SyncState.objects.get().cursor
     assert cursor["retry"] == []
@@ -81,16 +90,17 @@ def test_a_sync_that_stops_midway_leaves_what_it_had_to_read_to_the_next(
 ) -> None:
     experiments = [world.experiment(name) for name in ("one", "two", "three")]
     runs = [run for each in experiments for run in old_runs(world, each, 1)]
+    show_only(line, *experiments)
     sync(full=True)
     for each in experiments:
         world.post("experiments/delete", experiment_id=each)
     single = rf'"experiment_ids":\["({"|".join(experiments)})"\]'
-    line.fault("error", "runs/search", body=single if where == "in the sweep" else "")
+    error = line.fault("error", "runs/search", body=single if where == "in the sweep" else "")
     with pytest.raises(Unreachable):
         sync()
     there = TrainingRun.objects.filter(mlflow_run_id__in=runs, deleted_in_mlflow=False)
     assert there.count() == 3
-    line.heal()
+    error.lifted.set()
     BreakerRecord.objects.all().delete()
     sync()
     assert not there.exists()
@@ -102,13 +112,15 @@ def test_what_changed_is_read_again_though_the_rest_of_the_experiments_is_not_kn
 ) -> None:
     first, second = world.experiment("first"), world.experiment("second")
     (run,) = old_runs(world, first, 1)
+    shown = show_only(line, first, second)
     sync(full=True)
     world.post("experiments/delete", experiment_id=first)
-    line.fault("omit", "experiments/search", item=f'"experiment_id": "{second}"')
-    line.fault("error", "experiments/get")
+    shown.lifted.set()
+    show_only(line, first)
+    error = line.fault("error", "experiments/get")
     with pytest.raises(Unreachable):
         sync()
-    line.heal()
+    error.lifted.set()
     BreakerRecord.objects.all().delete()
     sync()
     assert TrainingRun.objects.get(mlflow_run_id=run).deleted_in_mlflow
@@ -119,6 +131,7 @@ def test_a_full_sync_that_goes_on_reads_what_changed_meanwhile(
 ) -> None:
     experiment = world.experiment("theirs")
     (run,) = old_runs(world, experiment, 1)
+    show_only(line, experiment)
     sync(full=True)
     state = SyncState.objects.get()
     done = list(MlflowExperiment.objects.values_list("mlflow_id", flat=True))
