@@ -36,7 +36,8 @@ def test_a_policy_is_checked_replayed_and_published(
     )  # fmt: skip
     page = open_page(people.administrator, viewport={"width": 360, "height": 740})
     page.goto("/registry/policies/strict/1/")
-    page.get_by_role("link", name="Edit as a new version").click()
+    with page.expect_navigation():  # to the end: typing is noticed once the scripts are there
+        page.get_by_role("link", name="Edit as a new version").click()
     document = page.get_by_label("Document (YAML)")
     document.fill(SOURCE.replace("approver", "king"))
     expect(page.get_by_text("Line 6, column 27")).to_be_visible()
