@@ -121,12 +121,14 @@ def test_jobs_survive_the_death_of_their_worker_and_end_once(system: System) -> 
     system.wait_until(lambda: long.count() == system.long_jobs)
     os.killpg(worker.pid, signal.SIGKILL)
     worker.wait()
-    lost = _ours().filter(state=JobState.RUNNING).count()
-    assert lost >= system.long_jobs
+    lost = set(_ours().filter(state=JobState.RUNNING).values_list("pk", flat=True))
+    assert len(lost) >= system.long_jobs
+    # Killed between its last act and the record of it, a job is done again: that cannot be helped.
+    cut_off = {f"end {pk}" for pk in lost} & system.noted().keys()
 
     system.celery(*WORKER)
     system.wait_until(lambda: _ours().filter(state=JobState.SUCCEEDED).count() == jobs)
     ended = {line: count for line, count in system.noted().items() if line.startswith("end")}
     assert len(ended) == jobs
-    assert set(ended.values()) == {1}
-    assert _ours().filter(attempt=2).count() == lost
+    assert {line for line, count in ended.items() if count != 1} == cut_off
+    assert _ours().filter(attempt=2).count() == len(lost)
