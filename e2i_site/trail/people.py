@@ -6,12 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import Group, User
-from django.db import transaction
 from django.db.models.signals import m2m_changed, pre_save
 
-from e2i_site.trail import context
 from e2i_site.trail.events import register
-from e2i_site.trail.record import record
+from e2i_site.trail.record import record_noticed
 
 ROLES_GRANTED = register("accounts.user.roles_granted", "Roles granted")
 ROLES_REMOVED = register("accounts.user.roles_removed", "Roles removed")
@@ -46,10 +44,10 @@ def _saved(
         old = {name: before[name] for name in names}
         new = {name: after[name] for name in names}
         if old != new:
-            _record(event, instance, old=old, new=new)
+            record_noticed(event, instance, old=old, new=new)
     if before["password"] != after["password"] and not _is_rehash(instance, written):
         # Signatures rest on it; no value of it is ever kept.
-        _record(PASSWORD_CHANGED, instance)
+        record_noticed(PASSWORD_CHANGED, instance)
 
 
 def _is_rehash(user: User, written: Iterable[str]) -> bool:
@@ -68,18 +66,7 @@ def _groups_changed(
         return
     event = ROLES_GRANTED if action == "post_add" else ROLES_REMOVED
     for user, roles in _changes(instance, pk_set):
-        _record(event, user, new={"roles": roles})
-
-
-def _record(
-    event: str,
-    user: User,
-    *,
-    old: dict[str, Any] | None = None,
-    new: dict[str, Any] | None = None,
-) -> None:
-    with transaction.atomic():
-        record(event, actor=context.current().actor, subject=user, old=old, new=new)
+        record_noticed(event, user, new={"roles": roles})
 
 
 def _changes(instance: User | Group, pk_set: set[int] | None) -> list[tuple[User, list[str]]]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import connection, models
+from django.db import connection, models, transaction
 from django.utils import timezone
 
 from e2i_site.trail import context, events
@@ -63,6 +63,19 @@ def record(
     entry.save(force_insert=True)
     TrailHead.objects.filter(pk=1).update(length=entry.id, hash=entry.hash)
     return entry
+
+
+def record_noticed(
+    event: str,
+    subject: models.Model,
+    *,
+    old: Mapping[str, Any] | None = None,
+    new: Mapping[str, Any] | None = None,
+) -> None:
+    """Append an entry for what a signal noticed: by whoever acts now, with or without an action's
+    transaction around it."""
+    with transaction.atomic():
+        record(event, actor=context.current().actor, subject=subject, old=old, new=new)
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
 from django.db.models.signals import post_delete, post_save
 from knox.models import AuthToken
 
-from e2i_site.trail import context
 from e2i_site.trail.events import register
-from e2i_site.trail.record import record
+from e2i_site.trail.record import record_noticed
 
 TOKEN_MADE = register("accounts.token.made", "API token made")
 TOKEN_REVOKED = register("accounts.token.revoked", "API token revoked")
@@ -25,23 +23,12 @@ def watch() -> None:
 def _made(sender: object, instance: AuthToken, created: bool, **kwargs: Any) -> None:
     # Knox saves a token again when it extends its life.
     if created:
-        _record(TOKEN_MADE, instance, new={**_key(instance), "expiry": instance.expiry})
+        record_noticed(TOKEN_MADE, instance.user, new={**_key(instance), "expiry": instance.expiry})
 
 
 def _revoked(sender: object, instance: AuthToken, **kwargs: Any) -> None:
-    _record(TOKEN_REVOKED, instance, old=_key(instance))
+    record_noticed(TOKEN_REVOKED, instance.user, old=_key(instance))
 
 
 def _key(token: AuthToken) -> dict[str, Any]:
     return {"token_key": token.token_key}
-
-
-def _record(
-    event: str,
-    token: AuthToken,
-    *,
-    old: dict[str, Any] | None = None,
-    new: dict[str, Any] | None = None,
-) -> None:
-    with transaction.atomic():
-        record(event, actor=context.current().actor, subject=token.user, old=old, new=new)
