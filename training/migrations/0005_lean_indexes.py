@@ -1,6 +1,6 @@
 """Fewer indexes over runs, most of which are others' and mirrored: those over what is rarely known
 leave out where it is not, those that another one begins with are gone, and ids and names of metrics
-are compared by bytes. A first import writes a tenth less."""
+are compared by bytes. docs/benchmarks.md says what a first import gains."""
 
 import django.db.models.deletion
 from django.conf import settings
