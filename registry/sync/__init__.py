@@ -17,12 +17,11 @@ from e2i_site.mlflow_connector import count_requests, get_connector
 from e2i_site.mlflow_connector.masking import mask_text
 from registry.mirror import RegistryMirror
 from registry.sync.cursor import Cursor, Sweep
+from registry.sync.experiments import mirror_all_experiments
 from registry.sync.full import Full
 from registry.sync.report import FULL, INCREMENTAL, KINDS, SyncReport
 from registry.sync.session import Progress, Session, SyncBusy, claim, finish
 from registry.sync.tick import Tick
-from training.models import MlflowExperiment
-from training.sync import mirror_experiments
 
 __all__ = ["KINDS", "Progress", "SyncBusy", "SyncReport", "sync"]
 
@@ -80,14 +79,7 @@ def _run(session: Session) -> str:
     cursor, report, connector = session.cursor, session.report, session.connector
     begun = timezone.now()
     version = connector.server_info().version
-    session.alive("Experiments")
-    known = set(MlflowExperiment.objects.values_list("mlflow_id", flat=True))
-    were_away = _away()
-    experiments = list(connector.iter_experiments())
-    try:
-        mirror_experiments(experiments, known, report.experiments)
-    finally:  # what was stored is no change any more when the next sync looks
-        _note_changed(cursor, were_away)
+    experiments = mirror_all_experiments(session)
     if report.mode == FULL:
         Full(session, experiments).run()
         _registry(session)
@@ -105,19 +97,6 @@ def _run(session: Session) -> str:
     if complete:
         cursor.since = begun
     return version
-
-
-def _note_changed(cursor: Cursor, were_away: set[tuple[Any, ...]]) -> None:
-    """Runs of experiments that were deleted, restored or shown are read again; not hidden ones."""
-    away = _away()
-    cursor.read_again(mlflow_id for mlflow_id, *_ in away ^ were_away)
-    cursor.was_read(mlflow_id for mlflow_id, _, hidden_since in away if hidden_since)
-
-
-def _away() -> set[tuple[Any, ...]]:
-    """Experiments that are deleted or hidden, each with which of the two."""
-    rows = MlflowExperiment.objects.exclude(deleted=False, hidden_since=None)
-    return set(rows.values_list("mlflow_id", "deleted", "hidden_since"))
 
 
 def _registry(session: Session) -> None:

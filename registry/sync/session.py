@@ -68,12 +68,19 @@ class Session:
         if self._progress:
             self._progress(phase + _in_words(to_go), done, total)
         noted = {"phase": phase, "done": done, "total": total, "seconds_to_go": to_go}
-        kept = own(self._state).update(
-            progress=noted,
-            cursor=self.cursor.as_dict(),
-            lease_expires_at=timezone.now() + LEASE,
-        )
-        if not kept:
+        self.keep(progress=noted)
+
+    def keep(self, **fields: Any) -> None:
+        """Keep the lease, the cursor, and what else is given.
+
+        Raises:
+            SyncBusy: another sync took over.
+        """
+        fields |= {
+            "cursor": self.cursor.as_dict(),
+            "lease_expires_at": timezone.now() + LEASE,
+        }
+        if not own(self._state).update(**fields):
             raise SyncBusy("Another sync took over, because this one had not moved for long.")
 
     @contextmanager

@@ -7,6 +7,7 @@ everything again, some at a time.
 
 from __future__ import annotations
 
+import random
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -74,9 +75,13 @@ class Tick:
     def sweep(self) -> None:
         """Read again what changed as a whole or could not be read, and some of the rest."""
         begun, seen = time.monotonic(), self._session.report.runs.seen
-        for each in sorted(set(self._cursor.retry) & set(self._ids)):
+        again = list(set(self._cursor.retry) & set(self._ids))
+        random.shuffle(again)  # one that hangs must not always come first
+        for each in again:
+            if time.monotonic() - begun > SWEEP_SECONDS:
+                break
             self._read(Slice((each,)))
-        self._round(begun)
+        self._round(time.monotonic())
         self._mirror.link_parents()
         self._session.report.sweep_seconds = time.monotonic() - begun
         self._session.report.swept = self._session.report.runs.seen - seen

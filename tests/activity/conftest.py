@@ -11,7 +11,6 @@ import pytest
 
 from e2i_site.mlflow_connector import MLflowConnector, get_connector
 from e2i_site.mlflow_connector.sources import record_of
-from training.models import MlflowExperiment
 from training.sync import Counts, RunMirror, mirror_experiments
 
 SOURCE = "s3://somewhere/model"
@@ -56,9 +55,8 @@ class Others:
 
     def mirror_runs(self) -> None:
         """As a sync that reads this experiment alone."""
-        known = set(MlflowExperiment.objects.values_list("mlflow_id", flat=True))
         found = self.connector.get_experiment(self.experiment_id)
-        mirror_experiments([found], known & {self.experiment_id}, Counts())
+        mirror_experiments([found], Counts())
         runs = self.connector.iter_runs([self.experiment_id])
         RunMirror(Counts()).mirror(map(record_of, runs))
 

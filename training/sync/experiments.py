@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -15,34 +15,47 @@ from training.models import Experiment, MlflowExperiment
 from training.sync.counts import Counts
 from training.sync.hidden import to_ask
 
+BATCH = 500
 
-def mirror_experiments(found: Iterable[types.Experiment], known: set[str], counts: Counts) -> None:
-    """Mirror all experiments.
 
-    `known` are the ids of rows that were there before MLflow was asked: those that MLflow does
-    not list any more are marked as deleted when it has them no more, or as hidden where it only
-    refuses to show them.
-
-    Raises:
-        Unreachable: MLflow does not say which of these it is.
-    """
+def mirror_experiments(found: Iterable[types.Experiment], counts: Counts) -> None:
+    """Mirror the experiments that MLflow lists. Asks nobody, so a transaction can hold it."""
     rows = {row.mlflow_id: row for row in MlflowExperiment.objects.all()}
     owners = dict(Experiment.objects.values_list("experiment_id", "pk"))
-    listed = set()
+    new = []
     for each in found:
-        listed.add(each.experiment_id)
         counts.seen += 1
         values = _experiment_values(each, owners)
-        row = rows.get(each.experiment_id)
-        if row is None:
-            MlflowExperiment.objects.get_or_create(mlflow_id=each.experiment_id, defaults=values)
-            counts.created += 1
-        else:
+        if row := rows.get(each.experiment_id):
             _save_changes(row, values, counts, changed_at=each.updated_at)
-    for missing in to_ask({each for each in known - listed if not rows[each].deleted}, rows):
-        row = rows[missing]
-        presence = get_connector().presence("experiment", missing)
-        _save_changes(row, _values_of_missing(row, presence), counts, quiet=True)
+        else:
+            new.append(MlflowExperiment(mlflow_id=each.experiment_id, **values))
+    # E2I itself can have made one of them meanwhile.
+    MlflowExperiment.objects.bulk_create(new, batch_size=BATCH, ignore_conflicts=True)
+    counts.created += len(new)
+
+
+def ask_missing(found: Iterable[types.Experiment], known: set[str]) -> dict[str, Presence]:
+    """What MLflow says of experiments that it does not list.
+
+    Args:
+        known: ids of rows that were there before MLflow was asked for its list.
+
+    Raises:
+        Unreachable: MLflow does not say.
+    """
+    missing = known - {each.experiment_id for each in found}
+    rows = MlflowExperiment.objects.filter(deleted=False, mlflow_id__in=missing)
+    by_id = {row.mlflow_id: row for row in rows}
+    connector = get_connector()
+    return {each: connector.presence("experiment", each) for each in to_ask(by_id, by_id)}
+
+
+def mirror_missing(presences: Mapping[str, Presence], counts: Counts) -> None:
+    """Mark experiments as deleted or as hidden, as MLflow said of them."""
+    for row in MlflowExperiment.objects.filter(mlflow_id__in=presences):
+        values = _values_of_missing(row, presences[row.mlflow_id])
+        _save_changes(row, values, counts, quiet=True)
 
 
 def _values_of_missing(row: MlflowExperiment, presence: Presence) -> dict[str, Any]:

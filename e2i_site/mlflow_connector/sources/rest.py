@@ -11,10 +11,11 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from e2i_site.mlflow_connector.errors import BreakerOpen, Busy, MLflowError, Rejected
+from e2i_site.mlflow_connector.errors import BreakerOpen, Busy, MLflowError, Rejected, Unreachable
 from e2i_site.mlflow_connector.reads import Reads
 from e2i_site.mlflow_connector.sources.base import (
     Failure,
@@ -24,12 +25,14 @@ from e2i_site.mlflow_connector.sources.base import (
     Slice,
     record_of,
 )
-from e2i_site.mlflow_connector.transport import count_request, is_worth_repeating
+from e2i_site.mlflow_connector.transport import count_request, is_worth_repeating, single_attempt
 from e2i_site.mlflow_connector.types import LoggedModel, Run
 
 #: Runs asked for at first; what they weigh decides how many come with the next pages.
 FIRST_PAGE, LARGEST_PAGE = 25, 5000
 LARGEST_GROUP = 25
+#: So many parts of a group that could not be read are asked for apart.
+PARTS = 8
 #: Bytes that a page may take while it is parsed, and what one run and one of its parts take.
 PAGE_BYTES, RUN_BYTES, PART_BYTES = 48_000_000, 1500, 350
 ORDER = ["attributes.start_time ASC", "attributes.run_id ASC"]
@@ -130,10 +133,12 @@ class RestSource:
         except MLflowError as error:
             if isinstance(error, BreakerOpen):
                 raise
+            self._look_for_life(error)
             if (delay := self._pause(reading, error)) is not None:
                 self._ask(pool, asked, reading, delay)
             elif len(reading.slice.experiment_ids) > 1:
-                waiting.extendleft(_apart(reading))
+                # Last, so that others are read between one failure and the next.
+                waiting.extend(_parts(reading))
             else:
                 yield Failure(reading.slice, reading.low, error)
             return
@@ -143,11 +148,18 @@ class RestSource:
             self._ask(pool, asked, reading)
         yield page
 
+    def _look_for_life(self, error: MLflowError) -> None:
+        """A server that answers is not down though it fails at these runs: the breaker, which
+        counts failures in a row, shall not keep us from the others."""
+        if isinstance(error, Unreachable) and error.counted:
+            with suppress(MLflowError), single_attempt():
+                self._reads.ping()
+
     def _pause(self, reading: _Reading, error: MLflowError) -> float | None:
         """Seconds until the next attempt; None when there is none. Smaller pages may be answered
         in time where a large one was not."""
         policy = self._transport.policy
-        # Several experiments are soon asked for one by one, so that one's failures stay few.
+        # Several experiments are soon asked for apart, so that one's failures stay few.
         retries = policy.retries if len(reading.slice.experiment_ids) == 1 else 1
         reading.attempts += 1
         if not is_worth_repeating(error) or reading.attempts > retries:
@@ -239,7 +251,9 @@ def _weight(record: RunRecord) -> int:
     return RUN_BYTES + PART_BYTES * parts + texts
 
 
-def _apart(reading: _Reading) -> Iterator[Slice]:
-    """The experiments one by one, so that one that cannot be read does not hide the others."""
-    for each in reversed(reading.slice.experiment_ids):
-        yield Slice((each,), reading.low, reading.slice.limit)
+def _parts(reading: _Reading) -> Iterator[Slice]:
+    """Some of the experiments each, until one that cannot be read stands alone."""
+    ids = reading.slice.experiment_ids
+    size = -(-len(ids) // PARTS)
+    for begin in range(0, len(ids), size):
+        yield Slice(ids[begin : begin + size], reading.low, reading.slice.limit)

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from e2i_site.jobs.models import BreakerRecord
-from e2i_site.mlflow_connector import Unreachable
+from e2i_site.mlflow_connector import Unreachable, get_connector
+from e2i_site.mlflow_connector.sources import Failure, RestSource, Slice
 from registry.models import SyncState
 from registry.sync import sync, tick
 from tests.faults import Fault, FaultProxy
@@ -96,11 +97,13 @@ def test_a_sync_that_stops_midway_leaves_what_it_had_to_read_to_the_next(
         world.post("experiments/delete", experiment_id=each)
     single = rf'"experiment_ids":\["({"|".join(experiments)})"\]'
     error = line.fault("error", "runs/search", body=single if where == "in the sweep" else "")
+    down = line.fault("error", "health")
     with pytest.raises(Unreachable):
         sync()
     there = TrainingRun.objects.filter(mlflow_run_id__in=runs, deleted_in_mlflow=False)
     assert there.count() == 3
     error.lifted.set()
+    down.lifted.set()
     BreakerRecord.objects.all().delete()
     sync()
     assert not there.exists()
@@ -141,3 +144,46 @@ def test_a_full_sync_that_goes_on_reads_what_changed_meanwhile(
     assert sync().mode == "full"
     assert sync().mode == "incremental"
     assert TrainingRun.objects.get(mlflow_run_id=run).deleted_in_mlflow
+
+
+def test_a_sync_killed_between_two_writes_leaves_what_it_had_to_read_to_the_next(
+    world: World, line: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    experiment = world.experiment("theirs")
+    (run,) = old_runs(world, experiment, 1)
+    show_only(line, experiment)
+    sync(full=True)
+    world.post("experiments/delete", experiment_id=experiment)
+    with monkeypatch.context() as killed:
+        # The last that is written before the kill; nothing after it is.
+        killed.setattr(tick.Tick, "__init__", _kill)
+        killed.setattr("registry.sync.finish", lambda *args, **kwargs: None)
+        with pytest.raises(SystemExit):
+            sync()
+    assert MlflowExperiment.objects.get(mlflow_id=experiment).deleted
+    SyncState.objects.update(lease_token=None)
+    sync()
+    assert TrainingRun.objects.get(mlflow_run_id=run).deleted_in_mlflow
+
+
+def _kill(*_: object) -> None:
+    raise SystemExit
+
+
+def test_many_that_cannot_be_read_keep_no_other_from_it(world: World, line: FaultProxy) -> None:
+    experiments = [world.experiment(f"group {number}") for number in range(12)]
+    show_only(line, *experiments)
+    runs = {each: old_runs(world, each, 1)[0] for each in experiments}
+    bad = set(experiments[:3])
+    error = line.fault("error", "runs/search", body=rf'"({"|".join(bad)})"')
+    source = RestSource(get_connector(), readers=1)
+    read, failed = set(), set()
+    for outcome in source.runs([Slice(tuple(experiments), limit=2)]):
+        if isinstance(outcome, Failure):
+            failed.update(outcome.slice.experiment_ids)
+        else:
+            read |= outcome.ids
+    assert failed == bad
+    assert read == {run for each, run in runs.items() if each not in bad}
+    # What is asked for together is asked for in parts, not one by one.
+    assert error.hits < 30
