@@ -36,7 +36,7 @@ class Full:
         self._experiments = experiments
         self._new = not present().exists()
         # Rows are compared whole, so that what was changed here in error is put right.
-        self._mirror = RunMirror(session.report.runs, verify=True)
+        self._mirror = RunMirror(session.report.runs, new=self._new, verify=True)
         self._models = LoggedModelMirror(session.report.logged_models)
 
     def run(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,10 @@ def test_a_fork_counts_the_libraries_that_it_inherits() -> None:
     status = Path("/proc/self/status").read_text().split("VmRSS:")[1]
     held = int(status.split()[0]) * 1024
     assert int(os.read(reading, 40)) == pytest.approx(held, rel=0.1)
+
+
+def test_what_the_process_held_that_started_this_one_does_not_count() -> None:
+    held = bytearray(b"1" * 200_000_000)
+    command = "from registry.measuring import memory; print(memory.peak_bytes())"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, check=True)
+    assert 1_000_000 < int(done.stdout) < len(held) / 2

@@ -46,12 +46,16 @@ class RunMirror:
     """Mirrors runs, some at a time. One for one sync.
 
     Args:
+        new: most of the runs are not here yet, so they are not looked for first.
         verify: compare the rows themselves, not only the digest of what they were made of.
         once: pass over runs that this mirror had before.
     """
 
-    def __init__(self, counts: Counts, *, verify: bool = False, once: bool = False) -> None:
+    def __init__(
+        self, counts: Counts, *, new: bool = False, verify: bool = False, once: bool = False
+    ) -> None:
         self.counts = counts
+        self._are_new = new
         self._verify = verify
         self._seen: set[str] | None = set() if once else None
         self._experiments = {row.mlflow_id: row for row in MlflowExperiment.objects.all()}
@@ -64,10 +68,10 @@ class RunMirror:
         """Write what is new or changed, each chunk in a transaction."""
         for chunk in _chunks(self._fresh(records), CHUNK):
             try:
-                self._write(chunk)
+                self._write(chunk, look=not self._are_new)
             except IntegrityError:
                 # E2I itself made one of the rows meanwhile: now it is there to be found.
-                self._write(chunk)
+                self._write(chunk, look=True)
 
     def has(self, run_id: str) -> bool:
         """True when this mirror had the run; it must have been made with `once`."""
@@ -101,10 +105,10 @@ class RunMirror:
                 self._seen.add(run.run_id)
             yield record
 
-    def _write(self, records: Sequence[RunRecord]) -> None:
+    def _write(self, records: Sequence[RunRecord], *, look: bool) -> None:
         counts = Counts(seen=len(records))
         with transaction.atomic():
-            known = _known(records)
+            known = _known(records) if look else {}
             new, changed = [], []
             for record in records:
                 row = known.get(record.run.run_id)

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from e2i_site.mlflow_connector.delivery import JOURNAL_TAG
 from e2i_site.mlflow_connector.sources import rest
+from registry.models import SyncState
 from registry.sync import session, sync
 from registry.sync import tick as module
 from tests.factories.training import TrainingRunFactory
@@ -142,6 +143,15 @@ def test_rows_of_a_run_that_is_gone_for_good_are_kept(world: World) -> None:
     assert MlflowExperiment.objects.get(mlflow_id="999999").deleted
     assert (report.runs.deleted, report.experiments.deleted) == (1, 1)
     assert only_unchanged(sync(full=True))
+
+
+def test_a_first_sync_finds_rows_that_are_there(world: World) -> None:
+    run = world.run(world.experiment("theirs"))
+    sync()
+    TrainingRun.objects.update(deleted_in_mlflow=True, mirror_hash="")
+    SyncState.objects.all().delete()
+    assert sync().mode == "full"
+    assert not TrainingRun.objects.get(mlflow_run_id=run).deleted_in_mlflow
 
 
 def test_own_runs_keep_their_rows(world: World) -> None:
