@@ -79,13 +79,11 @@ class Full:
         for outcome in source.runs(
             self._slices(source), self._mirror.prepare if self._new else None
         ):
-            ids = list(outcome.slice.experiment_ids)
             if isinstance(outcome, Failure):
-                self._cursor.read_again(ids)
-                self._session.problem(f"Runs of experiment {', '.join(ids)}", outcome.error)
+                self._session.failed(outcome)
                 continue
-            hidden = store(outcome, self._mirror, self._session.connector, new=self._new)
-            self._session.hidden(hidden)
+            ids = list(outcome.slice.experiment_ids)
+            store(outcome, self._mirror, self._session, new=self._new)
             if outcome.is_last:
                 with self._session.part(f"Logged models of experiment {', '.join(ids)}"):
                     self._models.mirror_whole(ids, source.logged_models(ids))

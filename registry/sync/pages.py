@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import QuerySet
 
-from e2i_site.mlflow_connector import MLflowConnector
-from e2i_site.mlflow_connector.sources import Page, record_of
+from e2i_site.mlflow_connector.errors import Busy
+from e2i_site.mlflow_connector.sources import Page, RestSource, Slice
+from registry.sync.session import Session
 from training.models import TrainingRun
 from training.sync import RunMirror
 from training.sync.hidden import gone
@@ -19,60 +20,62 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)
 
 
-def store(
-    page: Page, mirror: RunMirror, connector: MLflowConnector, *, new: bool = False
-) -> set[str]:
-    """Mirror a page; rows in its range whose run is not in MLflow any more are marked.
+def store(page: Page, mirror: RunMirror, session: Session, *, new: bool = False) -> None:
+    """Mirror a page; rows in its range whose run is not in MLflow any more are marked, but for
+    those that MLflow hides from our account.
 
     Args:
         new: nothing was mirrored before, so that nothing can be missing.
-
-    Returns:
-        Experiments whose runs MLflow hides from our account; their rows stay as they are.
     """
     mirror.mirror(page.records)
     if new or not (missing := _missing(page)):
-        return set()
+        return
     # Rows of ours can have another start than MLflow, and runs come while pages are read.
-    ids = list(page.slice.experiment_ids)
-    there = fetch(connector, ids, sorted(missing), mirror)
+    there = fetch(session, page.slice.experiment_ids, sorted(missing), mirror)
     rows = TrainingRun.objects.filter(mlflow_run_id__in=list(missing - there))
     lost, hidden = gone("run", rows.values_list("mlflow_run_id", "mlflow_experiment_id"))
     mirror.mark_gone(lost)
-    return hidden
+    session.hidden(hidden)
 
 
 def fetch(
-    connector: MLflowConnector, experiment_ids: list[str], run_ids: Sequence[str], mirror: RunMirror
+    session: Session, experiment_ids: Sequence[str], run_ids: Sequence[str], mirror: RunMirror
 ) -> set[str]:
     """Mirror these runs; returns the ids of those that MLflow has."""
     found = set()
     for begin in range(0, len(run_ids), IDS_A_SEARCH):
         listed = ", ".join(f"'{each}'" for each in run_ids[begin : begin + IDS_A_SEARCH])
-        found |= search(connector, experiment_ids, f"attributes.run_id IN ({listed})", mirror)
+        found |= search(session, experiment_ids, f"attributes.run_id IN ({listed})", mirror)
     return found
 
 
 def search(
-    connector: MLflowConnector,
-    experiment_ids: list[str],
+    session: Session,
+    experiment_ids: Sequence[str],
     filter: str,
     mirror: RunMirror,
     *,
     view: str = "ALL",
 ) -> set[str]:
-    """Mirror what a search finds; returns the ids of the runs."""
-    found = set()
-    for some in _groups(experiment_ids):
-        runs = connector.iter_runs(some, filter=filter, view=view)
-        records = []
-        for run in runs:
-            found.add(run.run_id)
-            records.append(record_of(run))
-            if len(records) >= IDS_A_SEARCH:
-                mirror.mirror(records)
-                records = []
-        mirror.mirror(records)
+    """Mirror what a search finds; returns the ids of the runs.
+
+    An experiment that cannot be searched keeps no other from it: it has to be read again whole.
+
+    Raises:
+        Busy: MLflow has too much to do.
+        BreakerOpen: MLflow does not answer.
+    """
+    found: set[str] = set()
+    groups = [Slice(tuple(some), filter=filter, view=view) for some in _groups(experiment_ids)]
+    for outcome in RestSource(session.connector, readers=1).runs(groups):
+        session.goes_on()
+        if isinstance(outcome, Page):
+            found |= outcome.ids
+            mirror.mirror(outcome.records)
+        elif isinstance(outcome.error, Busy):
+            raise outcome.error
+        else:
+            session.failed(outcome)
     return found
 
 
@@ -104,6 +107,6 @@ def _instant(milliseconds: int | None) -> datetime | None:
         return _LAST if milliseconds > 0 else _FIRST
 
 
-def _groups(ids: list[str]) -> Iterable[list[str]]:
+def _groups(ids: Sequence[str]) -> Iterable[Sequence[str]]:
     for begin in range(0, len(ids), EXPERIMENTS_A_SEARCH):
         yield ids[begin : begin + EXPERIMENTS_A_SEARCH]

@@ -16,6 +16,7 @@ from e2i_site.core.errors import Conflict
 from e2i_site.mlflow_connector import MLflowConnector
 from e2i_site.mlflow_connector.errors import BreakerOpen, MLflowError
 from e2i_site.mlflow_connector.masking import mask_text
+from e2i_site.mlflow_connector.sources import Failure
 from registry.models import SyncState
 from registry.sync.cursor import Cursor
 from registry.sync.report import SyncReport
@@ -46,6 +47,8 @@ class Session:
         self.connector = connector
         self.cursor = cursor
         self.report = report
+        self.parts_failed = 0
+        self.unreadable: set[str] = set()
         self._state = state
         self._progress = progress
         self._noted = self._phase_begun = time.monotonic()
@@ -69,6 +72,10 @@ class Session:
             self._progress(phase + _in_words(to_go), done, total)
         noted = {"phase": phase, "done": done, "total": total, "seconds_to_go": to_go}
         self.keep(progress=noted)
+
+    def goes_on(self) -> None:
+        """Say that the phase goes on, however far it is."""
+        self.alive(self._phase, self.report.runs.seen)
 
     def keep(self, **fields: Any) -> None:
         """Keep the lease, the cursor, and what else is given.
@@ -95,11 +102,19 @@ class Session:
         except BreakerOpen:
             raise
         except MLflowError as error:
+            self.parts_failed += 1
             self.problem(what, error)
 
     def problem(self, what: str, error: Exception) -> None:
         """Something could not be read; the next sync tries again."""
         self.report.problems.append(mask_text(f"{what}: {error}")[:500])
+
+    def failed(self, failure: Failure) -> None:
+        """Experiments could not be read in this sync; later ones read them again whole."""
+        ids = failure.slice.experiment_ids
+        self.unreadable.update(ids)
+        self.cursor.read_again(ids)
+        self.problem(f"Runs of experiment {', '.join(ids)}", failure.error)
 
     def hidden(self, experiment_ids: set[str]) -> None:
         """Runs were not shown to us; those that were mirrored stay as they were."""

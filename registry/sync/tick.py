@@ -10,12 +10,12 @@ from __future__ import annotations
 import random
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
+from e2i_site.mlflow_connector.errors import Busy
 from e2i_site.mlflow_connector.sources import Failure, Page, RestSource, Slice
 from registry.sync.cursor import Sweep
 from registry.sync.pages import fetch, present, search, store
@@ -49,24 +49,25 @@ class Tick:
         rows = MlflowExperiment.objects.order_by("pk")
         self._every = list(rows.values_list("mlflow_id", flat=True))
         shown = rows.filter(hidden_since=None)
-        self._ids = list(shown.values_list("mlflow_id", flat=True))
-        self._active = list(shown.filter(deleted=False).values_list("mlflow_id", flat=True))
+        self._ids = set(shown.values_list("mlflow_id", flat=True))
+        self._active = set(shown.filter(deleted=False).values_list("mlflow_id", flat=True))
 
     def run(self) -> bool:
         """Mirror what can have changed; True when all that is new could be read."""
         session = self._session
         session.alive("Runs")
-        problems = len(session.report.problems)
+        failed = session.parts_failed
         since = int(((self._cursor.since or timezone.now()) - OVERLAP).timestamp() * 1000)
         for attribute in ("start_time", "end_time"):
             with session.part(f"Runs by {attribute}"):
-                self._search(f"attributes.{attribute} >= {since}")
+                filter = f"attributes.{attribute} >= {since}"
+                search(session, self._searched(self._ids), filter, self._mirror)
         with session.part("Unfinished runs"):
             self._unfinished()
         with session.part("Logged models"):
             filter = f"last_updated_timestamp >= {since}"
-            self._models.mirror(self._connector.find_logged_models(self._ids, filter))
-        complete = len(session.report.problems) == problems
+            self._models.mirror(self._connector.find_logged_models(sorted(self._ids), filter))
+        complete = session.parts_failed == failed
         with session.part("Deleted runs"):
             self._deleted()
         self._mirror.link_parents()
@@ -75,19 +76,21 @@ class Tick:
     def sweep(self) -> None:
         """Read again what changed as a whole or could not be read, and some of the rest."""
         begun, seen = time.monotonic(), self._session.report.runs.seen
-        again = list(set(self._cursor.retry) & set(self._ids))
+        again = list((set(self._cursor.retry) & self._ids) - self._session.unreadable)
         random.shuffle(again)  # one that hangs must not always come first
         for each in again:
             if time.monotonic() - begun > SWEEP_SECONDS:
                 break
             self._read(Slice((each,)))
-        self._round(time.monotonic())
+        with self._session.part("Sweep"):
+            self._round(time.monotonic())
         self._mirror.link_parents()
         self._session.report.sweep_seconds = time.monotonic() - begun
         self._session.report.swept = self._session.report.runs.seen - seen
 
-    def _search(self, filter: str, **more: Any) -> set[str]:
-        return search(self._connector, self._ids, filter, self._mirror, **more)
+    def _searched(self, ids: set[str]) -> list[str]:
+        """Without what is read whole later in this sync: it may fail at each search before."""
+        return sorted(ids - set(self._cursor.retry))
 
     def _unfinished(self) -> None:
         """Runs that had not ended, and those of ours whose content was not mirrored yet."""
@@ -100,7 +103,7 @@ class Tick:
         ours = present().filter(source=RunSource.E2I, mirror_hash="")
         waiting.update(ours.values_list("mlflow_run_id", flat=True))
         run_ids = sorted(each for each in map(str, waiting) if not self._mirror.has(each))
-        fetch(self._connector, self._ids, run_ids, self._mirror)
+        fetch(self._session, self._searched(self._ids), run_ids, self._mirror)
 
     def _deleted(self) -> None:
         """List the deleted runs, as often as that costs little, to see who joined or left them."""
@@ -108,15 +111,16 @@ class Tick:
         if time.time() < when + took * SWEEP_SHARE:
             return
         begun = time.time()
-        found = search(self._connector, self._active, "", self._mirror, view="DELETED_ONLY")
+        active = self._searched(self._active)
+        found = search(self._session, active, "", self._mirror, view="DELETED_ONLY")
         rows = TrainingRun.objects.filter(
             deleted_in_mlflow=True,
             mlflow_run_id__isnull=False,
             mlflow_experiment__deleted=False,
             mlflow_experiment__hidden_since=None,
-        ).exclude(mirror_hash="")
+        ).exclude(Q(mirror_hash="") | Q(mlflow_experiment__in=self._cursor.retry))
         restored = {str(each) for each in rows.values_list("mlflow_run_id", flat=True)} - found
-        fetch(self._connector, self._active, sorted(restored), self._mirror)
+        fetch(self._session, active, sorted(restored), self._mirror)
         self._cursor.deleted = (begun, time.time() - begun)
 
     def _round(self, begun: float) -> None:
@@ -135,7 +139,7 @@ class Tick:
                 return
             if time.monotonic() - begun > SWEEP_SECONDS:
                 return
-            ids = tuple(sorted((set(group) & set(self._ids)) - set(self._cursor.retry)))
+            ids = tuple(sorted((set(group) & self._ids) - set(self._cursor.retry)))
             since = self._read(Slice(ids, sweep.since, SWEEP_RUNS)) if ids else None
             sweep.group += since is None
             sweep.since = since
@@ -156,7 +160,9 @@ class Tick:
             self._session.alive("Sweep", self._session.report.runs.seen)
             since = None
             if isinstance(outcome, Failure):
-                self._failed(outcome)
+                if some.limit is not None and isinstance(outcome.error, Busy):
+                    raise outcome.error
+                self._session.failed(outcome)
             else:
                 self._store(outcome, source)
                 read += len(outcome.records)
@@ -168,13 +174,8 @@ class Tick:
                 sweep.per_run = (time.monotonic() - begun) / read
         return min((each for each in stands.values() if each is not None), default=None)
 
-    def _failed(self, failure: Failure) -> None:
-        ids = failure.slice.experiment_ids
-        self._cursor.read_again(ids)
-        self._session.problem(f"Runs of experiment {', '.join(ids)}", failure.error)
-
     def _store(self, page: Page, source: RestSource) -> None:
-        self._session.hidden(store(page, self._mirror, self._connector))
+        store(page, self._mirror, self._session)
         if page.is_last:
             ids = list(page.slice.experiment_ids)
             with self._session.part(f"Logged models of experiment {', '.join(ids)}"):

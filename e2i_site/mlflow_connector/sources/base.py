@@ -18,12 +18,17 @@ from e2i_site.mlflow_connector.types import LoggedModel, Run
 class Slice:
     """Runs of some experiments by start time: from `since` (ms, None: from the first) on.
 
-    `limit`: stop after about so many runs; None reads to the end.
+    Attributes:
+        limit: stop after about so many runs; None reads to the end.
+        filter: MLflow's search expression, and `view` ACTIVE_ONLY, DELETED_ONLY or ALL: only
+            these runs. The REST API alone can do that.
     """
 
     experiment_ids: tuple[str, ...]
     since: int | None = None
     limit: int | None = None
+    filter: str = ""
+    view: str = "ALL"
 
 
 @dataclass(frozen=True, slots=True)

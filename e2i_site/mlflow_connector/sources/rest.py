@@ -136,7 +136,7 @@ class RestSource:
             self._look_for_life(error)
             if (delay := self._pause(reading, error)) is not None:
                 self._ask(pool, asked, reading, delay)
-            elif len(reading.slice.experiment_ids) > 1:
+            elif len(reading.slice.experiment_ids) > 1 and not isinstance(error, Busy):
                 # Last, so that others are read between one failure and the next.
                 waiting.extend(_parts(reading))
             else:
@@ -160,7 +160,8 @@ class RestSource:
         in time where a large one was not."""
         policy = self._transport.policy
         # Several experiments are soon asked for apart, so that one's failures stay few.
-        retries = policy.retries if len(reading.slice.experiment_ids) == 1 else 1
+        is_split_next = len(reading.slice.experiment_ids) > 1 and not isinstance(error, Busy)
+        retries = 1 if is_split_next else policy.retries
         reading.attempts += 1
         if not is_worth_repeating(error) or reading.attempts > retries:
             return None
@@ -173,12 +174,13 @@ class RestSource:
         """One page, in a thread."""
         if delay:
             self._stop.wait(delay)
-        bound = "" if reading.low is None else f"attributes.start_time >= {reading.low}"
+        low, some = reading.low, reading.slice
+        bound = "" if low is None else f"attributes.start_time >= {low}"
         data = self._transport.search_unguarded(
             "runs/search",
-            experiment_ids=list(reading.slice.experiment_ids),
-            filter=bound,
-            run_view_type="ALL",
+            experiment_ids=list(some.experiment_ids),
+            filter=" and ".join(each for each in (some.filter, bound) if each),
+            run_view_type=some.view,
             max_results=reading.size,
             order_by=ORDER,
             **({"page_token": reading.token} if reading.token else {}),
@@ -186,7 +188,7 @@ class RestSource:
         try:
             answer = _Answer(list(_records(data)), data.get("next_page_token") or None)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            which = ", ".join(reading.slice.experiment_ids)
+            which = ", ".join(some.experiment_ids)
             raise Rejected(
                 f"MLflow's answer about the runs of experiment {which} cannot be understood: "
                 f"{type(error).__name__} {error}"
@@ -256,4 +258,5 @@ def _parts(reading: _Reading) -> Iterator[Slice]:
     ids = reading.slice.experiment_ids
     size = -(-len(ids) // PARTS)
     for begin in range(0, len(ids), size):
-        yield Slice(ids[begin : begin + size], reading.low, reading.slice.limit)
+        some = ids[begin : begin + size]
+        yield replace(reading.slice, experiment_ids=some, since=reading.low)

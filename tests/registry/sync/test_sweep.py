@@ -12,7 +12,7 @@ from e2i_site.mlflow_connector.sources import Failure, RestSource, Slice
 from registry.models import SyncState
 from registry.sync import sync, tick
 from tests.faults import Fault, FaultProxy
-from tests.registry.sync.world import World
+from tests.registry.sync.world import QUICK, World
 from training.models import MlflowExperiment, TrainingRun
 
 pytestmark = pytest.mark.once
@@ -56,7 +56,7 @@ def test_a_group_that_is_read_apart_goes_on_where_the_slowest_experiment_is(
     show_only(line, first, second)
     sync(full=True)
     world.connector.set_run_tag(early[7], "note", "late")
-    together = line.fault("busy", "runs/search", body=r'"experiment_ids":\["\d+","' + PAGE)
+    together = line.fault("error", "runs/search", body=r'"experiment_ids":\["\d+","' + PAGE)
     assert sync().problems == []
     assert together.hits
     assert note(early[7]) == "late"
@@ -72,13 +72,13 @@ def test_an_experiment_that_cannot_be_read_holds_the_bound_back_and_no_other(
     sync(full=True)
     before = SyncState.objects.get().cursor["covered_since"]
     world.connector.set_run_tag(run, "note", "late")
-    busy = line.fault("busy", "runs/search", body=f'"{bad}"{PAGE}')
+    error = line.fault("error", "runs/search", body=f'"{bad}"{PAGE}')
     (problem,) = sync().problems
     assert problem.startswith(f"Runs of experiment {bad}: ")
     assert note(run) == "late"
     cursor = SyncState.objects.get().cursor
     assert (cursor["retry"], cursor["covered_since"]) == ([bad], before)
-    busy.lifted.set()
+    error.lifted.set()
     assert sync().problems == []
     cursor = SyncState.objects.get().cursor
     assert cursor["retry"] == []
@@ -187,3 +187,44 @@ def test_many_that_cannot_be_read_keep_no_other_from_it(world: World, line: Faul
     assert read == {run for each, run in runs.items() if each not in bad}
     # What is asked for together is asked for in parts, not one by one.
     assert error.hits < 30
+
+
+def test_an_experiment_that_cannot_be_read_keeps_no_others_new_runs_away(
+    world: World, line: FaultProxy
+) -> None:
+    good, bad = world.experiment("good"), world.experiment("bad")
+    sync(full=True)
+    line.fault("error", "runs/search", body=f'"{bad}"')
+    late = world.run(bad)
+    for _ in range(3):
+        since = SyncState.objects.get().cursor["since"]
+        new = world.run(good)
+        (problem,) = sync().problems
+        assert problem.startswith(f"Runs of experiment {bad}: ")
+        assert TrainingRun.objects.filter(mlflow_run_id=new).exists()
+        state = SyncState.objects.get()
+        assert state.cursor["retry"] == [bad]
+        assert state.cursor["since"] > since, "the next one need not look back as far"
+    line.heal()
+    assert sync().problems == []
+    assert TrainingRun.objects.filter(mlflow_run_id=late).exists()
+    assert SyncState.objects.get().cursor["retry"] == []
+
+
+def test_a_server_that_is_busy_is_not_asked_for_everything_one_by_one(
+    world: World, line: FaultProxy, at_once: None
+) -> None:
+    experiments = [world.experiment(name) for name in ("one", "two", "three")]
+    show_only(line, *experiments)
+    sync(full=True)
+    runs = [world.run(each) for each in experiments]
+    busy = line.fault("busy", "runs/search")
+    problems = sync().problems
+    parts = ["Runs by start_time", "Runs by end_time", "Deleted runs", "Sweep"]
+    assert [each.split(":")[0] for each in problems] == parts
+    assert busy.hits == len(parts) * (QUICK.retries + 1)
+    assert sync(full=True).problems
+    busy.lifted.set()
+    assert sync().problems == []
+    assert TrainingRun.objects.filter(mlflow_run_id__in=runs).count() == 3
+    assert SyncState.objects.get().cursor["retry"] == []
