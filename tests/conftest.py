@@ -5,13 +5,15 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
+from django.test import Client
 
 from e2i_site.core.roles import Role
 from tests import flush, mlflow_process, services
@@ -83,6 +85,36 @@ def people(db: None) -> SimpleNamespace:
         )
     give_roles({users[role]: [role] for role in Role.values})
     return SimpleNamespace(**users)
+
+
+@pytest.fixture
+def browser(db: None) -> Callable[[User], Client]:
+    """Somebody's browser, logged in."""
+
+    def login(user: User) -> Client:
+        client = Client()
+        client.force_login(user)
+        return client
+
+    return login
+
+
+@pytest.fixture
+def known_status(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The state of the site is read for all pages together, every few seconds; not counted here."""
+    from e2i_site import status
+
+    monkeypatch.setattr(status, "CACHE_SECONDS", 600)
+    cache.delete(status.CACHE_KEY)
+    status.site_status()
+    yield
+    cache.delete(status.CACHE_KEY)
+
+
+@pytest.fixture
+def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Jobs wait: the broker takes messages to nobody."""
+    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
 
 
 @pytest.fixture(scope="session")

@@ -12,12 +12,7 @@ from e2i_site.audit import runner
 from e2i_site.audit.choices import Priority
 from e2i_site.audit.models import AuditRun, Finding, Waiver
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet_broker")]
 
 
 @pytest.fixture

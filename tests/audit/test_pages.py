@@ -26,13 +26,8 @@ from e2i_site.jobs import runner as jobs
 from e2i_site.trail.models import TrailEntry
 from registry.models import SyncState
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet_broker")]
 MOST_QUERIES = 10
-
-
-@pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ from tests.mlflow_accounts import ADMIN, READER, accounts_server, permit
 from training.models import MlflowExperiment, TrainingRun
 
 # About MLflow, whatever database is ours.
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.usefixtures("quiet_broker")]
 
 
 def connect(url: str, folder: Path) -> MLflowConnector:
@@ -78,11 +78,6 @@ def test_basic_auth_lets_in_whom_it_knows(as_user: Any) -> None:
         assert refused.value.status == 401
         assert "MLFLOW_TRACKING_USERNAME" in str(refused.value)
         assert "wrong" not in str(refused.value)
-
-
-@pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
 
 
 def _hidden_version(admin: MLflowConnector) -> tuple[str, str]:

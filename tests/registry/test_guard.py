@@ -30,13 +30,13 @@ from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 from training.models import MlflowExperiment
 
-pytestmark = [pytest.mark.django_db, pytest.mark.mlflow, pytest.mark.once]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.mlflow,
+    pytest.mark.once,
+    pytest.mark.usefixtures("quiet_broker"),
+]
 TOKEN = "a token that only E2I has"
-
-
-@pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
 
 
 @pytest.fixture(scope="module")

@@ -28,12 +28,7 @@ from registry.policies import ways_on
 from tests.factories.people import PASSWORD
 from tests.registry.machine import PEOPLE, VERSIONS, Machine, World, check_record, make_world
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet_broker")]
 
 
 @pytest.fixture

@@ -15,13 +15,8 @@ from registry.choices import Stage, StageCause
 from registry.models import Promotion, RegistryEntry, StageChange
 from tests.factories.registry import EntryFactory, ModelFactory, PromotionFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet_broker")]
 STAGED = "registry.version.stage_changed"
-
-
-@pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
 
 
 @pytest.fixture

@@ -31,6 +31,8 @@ from tests.mlflow_process import fork_server, stop_group
 from tests.mlflow_store import store_like_ours
 from tests.registry.walk import MODELS, RUNS, Walk
 
+pytestmark = pytest.mark.usefixtures("quiet_broker")
+
 WALKS = int(os.environ.get("E2I_TEST_WALKS", "2"))
 STEPS = 45 if WALKS <= 2 else 150
 
@@ -68,11 +70,6 @@ def server(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> I
         server = Server(folder, store)
         yield server
         server.stop()
-
-
-@pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
 
 
 @contextmanager

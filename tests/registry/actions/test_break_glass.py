@@ -25,16 +25,11 @@ from registry.wanted import wanted_tags
 from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import EntryFactory, ModelFactory, PolicyFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet_broker")]
 REASON = "Callers get wrong answers; the fix cannot wait for the review."
 RULES = {"count": 1, "roles": ["approver"]}
 # A gate that nobody registered is an error, and blocks.
 FAILING = {"gates": [{"id": "artifact_digest"}, {"id": "no_such_gate"}], "approvals": RULES}
-
-
-@pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
 
 
 @pytest.fixture

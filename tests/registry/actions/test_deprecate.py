@@ -21,13 +21,8 @@ from tests.factories.deployments import DeploymentFactory
 from tests.factories.people import PASSWORD
 from tests.factories.registry import EntryFactory, PromotionFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet_broker")]
 EVENT = "registry.version.deprecated"
-
-
-@pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
 
 
 def deprecate(entry: RegistryEntry, actor: Any, **given: str) -> RegistryEntry:

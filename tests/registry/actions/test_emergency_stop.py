@@ -24,12 +24,7 @@ from tests.factories.people import UserFactory
 from tests.factories.registry import EntryFactory, ModelFactory, PromotionFactory
 
 # The gateway's reader opens and closes connections of its own, so rows must be committed.
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("quiet_broker")]
 
 
 @pytest.fixture

@@ -24,13 +24,8 @@ from registry.signature import problems, verified
 from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet_broker")]
 REFUSED = "registry.promotion.identity_not_proven"
-
-
-@pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
 
 
 @pytest.fixture

@@ -22,24 +22,14 @@ SESSION = 3
 
 
 @pytest.fixture(autouse=True)
-def quiet_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("e2i_site.jobs.tasks.run.apply_async", lambda *args, **kwargs: None)
+def nobody_works(quiet_broker: None) -> None:
+    """Jobs wait."""
 
 
 @pytest.fixture
 def counting(db: None) -> None:
     """The state of the site is read beforehand: it is kept for seconds, not read by each page."""
     cache.set(status.CACHE_KEY, status.site_status(), 60)
-
-
-@pytest.fixture
-def browser() -> Callable[[User], Client]:
-    def login(user: User) -> Client:
-        client = Client()
-        client.force_login(user)
-        return client
-
-    return login
 
 
 @pytest.fixture
