@@ -24,7 +24,7 @@ from training.search.listing import RunListing
 from training.search.order import Order
 
 KEYS = ("auc", "val auc", "0", 'a"b', "ключ")
-TEXTS = ("0.1", "adam", "Adam", "a%b", "x_y", "", "'quoted'", "0.10")
+TEXTS = ("0.1", "adam", "Adam", "a%b", "x_y", "", "'quoted'", "0.10", "grün", "a\\b")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: a == b,
