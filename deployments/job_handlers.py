@@ -16,9 +16,13 @@ def roll_out(job: JobContext) -> dict[str, Any]:
     return run(job)
 
 
-@handler("deployments.roll_back", ordered=True, lease=120)
+@handler("deployments.roll_back", lease=120)
 def roll_back(job: JobContext) -> dict[str, Any]:
-    """Verify, load, check, switch back to the previous deployment."""
+    """Verify, load, check, switch back to the previous deployment.
+
+    Not ordered: a roll-out of the endpoint may wait for MLflow for hours. Whichever of the two
+    switches first, the other finds under the model's lock that it no longer fits.
+    """
     from deployments.rollback import roll_back as run
 
     return run(job)

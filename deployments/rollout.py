@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from deployments import checks
@@ -14,6 +15,8 @@ from e2i_site.jobs.handlers import Wait
 from e2i_site.jobs.runner import JobContext
 from e2i_site.mlflow_connector import NotFound, Rejected
 from registry.actions.fail_promotion import note_rollout
+from registry.models import RegisteredModel
+from registry.policies import HIDDEN
 
 STEPS = 4
 # What ends a roll-out for good: trying again would give the same answer.
@@ -23,7 +26,8 @@ _FINAL = (checks.Unfit, DigestMismatch, NotFound, Rejected, Refused, Conflict, I
 def roll_out(job: JobContext) -> dict[str, Any]:
     """Carry one deployment into serving. Safe to repeat from any point.
 
-    Raises Wait, noted on deployment and promotion, while MLflow or the gateway is away.
+    Raises Wait, noted on deployment and promotion, while MLflow or the gateway is away, or MLflow
+    hides the model.
     """
     deployment = Deployment.objects.select_related("entry", "promotion").get(
         pk=job.payload["deployment"]
@@ -43,7 +47,8 @@ def roll_out(job: JobContext) -> dict[str, Any]:
 
 def _carry(job: JobContext, deployment: Deployment) -> None:
     job.progress("Packaging", 0, STEPS)
-    files = checks.package(deployment)
+    _wait_while_hidden(deployment)
+    files = _package(deployment)
     job.log(f"The files match sha256:{deployment.artifact_digest}.")
     job.progress("Loading in the gateway", 1, STEPS)
     Deployment.objects.filter(pk=deployment.pk, status=DeploymentStatus.PENDING).update(
@@ -54,12 +59,28 @@ def _carry(job: JobContext, deployment: Deployment) -> None:
     health = checks.try_example(deployment, files)
     job.log(health)
     job.progress("Switching", 3, STEPS)
+    _wait_while_hidden(deployment)
     activate(deployment=deployment, actor=job.actor, health=health)
     if checks.wait_until_served(deployment):
         job.log("The gateway serves it.")
     else:
         job.log("The gateway has not switched yet; the watch looks after it.")
     job.progress("Done", STEPS, STEPS)
+
+
+def _wait_while_hidden(deployment: Deployment) -> None:
+    """What is approved stays approved while nobody can say whether the version is still there."""
+    if RegisteredModel.objects.filter(name=deployment.entry.model_id).exclude(hidden_since=None):
+        raise Wait(f"Waits for MLflow to show the model: {HIDDEN}", seconds=30)
+
+
+def _package(deployment: Deployment) -> Path:
+    try:
+        return checks.package(deployment)
+    except Rejected as error:
+        if not error.is_access:
+            raise
+        raise Wait(f"Waits for MLflow to hand out the files: {error}", seconds=30) from error
 
 
 def _note(deployment: Deployment, message: str) -> None:

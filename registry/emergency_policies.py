@@ -9,7 +9,7 @@ from e2i_site.core.decision import Decision, refuse
 from e2i_site.core.roles import Role, has_role
 from registry.choices import SERVED_STAGES, UNDECIDED, PromotionState, Stage
 from registry.models import BreakGlass, BreakGlassReview, Promotion, RegistryEntry
-from registry.policies import DELETED, illegal_reason, is_legal
+from registry.policies import illegal_reason, is_legal, out_of_sight
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -37,7 +37,7 @@ def may_break_glass(user: User, promotion: Promotion) -> Decision:
         ""
         if entry.stage == promotion.from_stage and is_legal(entry.stage, promotion.to_stage)
         else illegal_reason(entry.stage, promotion.to_stage),
-        DELETED if entry.deleted_in_mlflow else "",
+        out_of_sight(entry),
         ""
         if entry.artifact_digest
         else "The digest of the version's files is not known yet; nothing says what would run.",

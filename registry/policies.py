@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 MAY_REQUEST = (Role.REQUESTER, Role.REVIEWER, Role.APPROVER, Role.DEPLOYER, Role.ADMINISTRATOR)
 MAY_COMMENT = (Role.REQUESTER, Role.REVIEWER, Role.APPROVER, Role.DEPLOYER, Role.ADMINISTRATOR)
 DELETED = "This version was deleted in MLflow."
+HIDDEN = (
+    "MLflow hides this model from E2I's account; whether the version is still there is unknown. "
+    "The account needs permission to read it."
+)
 
 
 def ways_on(stage: str) -> tuple[Stage, ...]:
@@ -39,14 +43,21 @@ def is_legal(from_stage: str, to_stage: str) -> bool:
     return to_stage in ways_on(from_stage)
 
 
+def out_of_sight(entry: RegistryEntry) -> str:
+    """Why nothing can be decided about `entry`: MLflow has it no more, or does not show it."""
+    if entry.deleted_in_mlflow:
+        return DELETED
+    return HIDDEN if entry.model.hidden_since else ""
+
+
 def may_request(user: User, entry: RegistryEntry, to_stage: str) -> Decision:
     """Ask to move `entry` to `to_stage`."""
     if not has_role(user, *MAY_REQUEST):
         return refuse("Your roles do not include requesting promotions.")
     if not is_legal(entry.stage, to_stage):
         return refuse(illegal_reason(entry.stage, to_stage))
-    if entry.deleted_in_mlflow:
-        return refuse(DELETED)
+    if unseen := out_of_sight(entry):
+        return refuse(unseen)
     return ALLOWED
 
 
@@ -139,8 +150,8 @@ def _approval_refusals(user: User, promotion: Promotion, gates: Iterable[GateRes
     reasons = []
     if user.pk != promotion.requester_id and (did := barred(promotion).get(user.pk)):
         reasons.append(f"You {did}; somebody else approves.")
-    if promotion.entry.deleted_in_mlflow:
-        reasons.append(DELETED)
+    if unseen := out_of_sight(promotion.entry):
+        reasons.append(unseen)
     if promotion.state == PromotionState.CHANGES_REQUESTED:
         reasons.append("A reviewer requested changes; the requester has to answer first.")
     if promotion.gates_evaluated_at is None:

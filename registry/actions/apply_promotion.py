@@ -16,7 +16,7 @@ from registry.actions.void_approvals import changes_since_approval
 from registry.choices import RESTORES, PromotionState, Stage, StageCause
 from registry.locks import lock_model
 from registry.models import Promotion, RegistryEntry
-from registry.policies import DELETED, illegal_reason, is_legal
+from registry.policies import illegal_reason, is_legal, out_of_sight
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -28,7 +28,7 @@ def apply_promotion(*, promotion: Promotion, actor: User | None) -> Promotion:
 
     For production, the present production version of the same model is archived in the same
     transaction. Raises `Conflict` when the promotion is not approved or the version moved, and
-    `Refused` when it was deleted in MLflow, or its bytes, a gate's evidence or the policy are not
+    `Refused` when MLflow deleted or hides it, or its bytes, a gate's evidence or the policy are not
     what was approved.
     """
     lock_model(promotion.entry.model_id)
@@ -48,8 +48,8 @@ def apply_promotion(*, promotion: Promotion, actor: User | None) -> Promotion:
         raise Conflict(f"{entry} is in {entry.stage}, no longer in {promotion.from_stage}.")
     if not is_legal(entry.stage, promotion.to_stage):
         raise Refused([illegal_reason(entry.stage, promotion.to_stage)])
-    if entry.deleted_in_mlflow:
-        raise Refused([DELETED])
+    if unseen := out_of_sight(entry):
+        raise Refused([unseen])
     if entry.artifact_digest != promotion.artifact_digest:
         changed.insert(0, f"The files of {entry} are not the ones that were approved.")
     if changed:

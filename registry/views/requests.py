@@ -35,9 +35,8 @@ def new(request: HttpRequest) -> HttpResponse:
     """Ask to move ?model=…&version=… to ?to=…; without a version, choose one first."""
     entry = _entry(request)
     if entry is None:
-        names = RegisteredModel.objects.filter(deleted_in_mlflow=False).values_list(
-            "name", flat=True
-        )
+        there = RegisteredModel.objects.filter(deleted_in_mlflow=False, hidden_since=None)
+        names = there.values_list("name", flat=True)
         return render_page(request, TEMPLATE, {"names": names, "entry": None})
     if request.method == "POST":
         return _create(request, entry)

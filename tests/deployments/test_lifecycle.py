@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from django.conf import settings as django_settings
+from django.utils import timezone
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
@@ -234,13 +235,21 @@ def test_a_gateway_that_is_away_is_waited_for_and_says_so(
     saved: SavedModels,
     database_url: str,
 ) -> None:
-    """First MLflow is away, then the gateway; nothing fails, and then everything happens."""
+    """First MLflow hides the model, then it is away, then the gateway; nothing fails."""
     shutil.rmtree(django_settings.ARTIFACT_STORE, ignore_errors=True)
     publish(mlflow_server, model.name, saved.champion)
     entry = entry_in(Stage.STAGING, model, saved.champion, 1)
     promotion = approve(entry, Stage.SHADOW, people)
     deployment = Deployment.objects.get(promotion=promotion)
 
+    hidden = RegisteredModel.objects.filter(name=model.name)
+    hidden.update(hidden_since=timezone.now())
+    run_jobs("deployments.roll_out")
+    promotion.refresh_from_db()
+    assert promotion.state == PromotionState.APPROVED
+    assert promotion.state_reason.startswith("Waits for MLflow to show the model")
+
+    hidden.update(hidden_since=None)
     (job,) = run_jobs("deployments.roll_out")
     promotion.refresh_from_db()
     assert (job.state, promotion.state) == ("waiting", PromotionState.APPROVED)

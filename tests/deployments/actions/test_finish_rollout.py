@@ -11,10 +11,11 @@ from deployments.choices import DeploymentStatus
 from deployments.models import Deployment, ShadowWindow
 from e2i_site.core.errors import Conflict, Refused
 from e2i_site.jobs.models import Job
+from e2i_site.mlflow_connector import Rejected
 from e2i_site.trail.models import TrailEntry
 from registry.choices import PromotionState, Stage
 from registry.models import PromotionPolicy, RegistryEntry
-from tests.deployments.lifecycle import approve, short_policy
+from tests.deployments.lifecycle import approve, run_jobs, short_policy
 from tests.factories.deployments import DeploymentFactory, ShadowWindowFactory
 from tests.factories.registry import EntryFactory, ModelFactory, digest
 
@@ -137,6 +138,23 @@ def test_a_failed_roll_out_leaves_the_stage(
     assert "deployment.failed" in events()
     with pytest.raises(Conflict):
         activate(deployment=deployment, actor=None, health="fine")
+
+
+def test_files_that_mlflow_does_not_show_are_waited_for(
+    policy: PromotionPolicy, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until the mirror notices that MLflow hides the model, the refusal is all there is."""
+
+    def refused(deployment: Deployment) -> None:
+        raise Rejected("No.", status=403)
+
+    monkeypatch.setattr("deployments.checks.package", refused)
+    deployment = rolling_out(version(policy, Stage.STAGING), Stage.SHADOW, people)
+    run_jobs("deployments.roll_out")
+    assert deployment.promotion is not None
+    deployment.promotion.refresh_from_db()
+    assert deployment.promotion.state == PromotionState.APPROVED
+    assert deployment.promotion.state_reason.startswith("Waits for MLflow")
 
 
 def test_archiving_a_shadow_stops_it(policy: PromotionPolicy, people: SimpleNamespace) -> None:

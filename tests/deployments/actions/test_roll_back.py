@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.utils import timezone
 
 from deployments.actions.roll_back import fail_rollback, request_rollback, switch_back
 from deployments.choices import DeploymentStatus
@@ -12,6 +14,7 @@ from deployments.models import Deployment
 from deployments.rollback import readiness
 from deployments.store import ArtifactStore
 from e2i_site.core.errors import Conflict, InvalidInput, Refused
+from e2i_site.jobs.enqueue import enqueue
 from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
 from registry.actions.emergency_stop import emergency_stop
@@ -71,6 +74,19 @@ def test_it_is_asked_for_once_with_a_reason(
     assert first == again
     assert first.payload == {"deployment": active.pk, "reason": "Complaints."}
     assert events("rollback.requested") == 1
+
+
+def test_it_does_not_wait_for_a_roll_out_that_waits(chain: list[Deployment]) -> None:
+    """For MLflow, say; what serves and fails cannot wait with it."""
+    active = chain[-1]
+    enqueue(
+        "deployments.roll_out",
+        payload={"deployment": 0},
+        subject=f"endpoint:{active.endpoint_name}",
+        run_after=timezone.now() + timedelta(hours=1),
+    )
+    job = request_rollback(deployment=active, actor=None, reason="Automatic: errors.")
+    assert job in Job.objects.due(timezone.now())
 
 
 def test_it_goes_back_step_by_step(chain: list[Deployment], people: SimpleNamespace) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from deployments.actions.finish_rollout import fail_rollout
 from deployments.models import Deployment
@@ -22,7 +23,15 @@ from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
 from registry.choices import PromotionState, Stage
 from registry.document.write import written
-from registry.models import Promotion, PromotionPolicy, RegistryEntry, Review, StageChange
+from registry.emergency_policies import may_break_glass
+from registry.models import (
+    Promotion,
+    PromotionPolicy,
+    RegisteredModel,
+    RegistryEntry,
+    Review,
+    StageChange,
+)
 from tests.factories.people import PASSWORD, UserFactory
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
 
@@ -180,6 +189,34 @@ def test_what_was_deleted_in_mlflow_is_neither_approved_nor_carried_out() -> Non
     with pytest.raises(Refused, match="deleted in MLflow"):
         apply_promotion(promotion=promotion, actor=None)
     assert entry.get().stage == Stage.SHADOW
+
+
+def test_what_mlflow_hides_waits_with_its_approvals() -> None:
+    promotion = _promotion(approvals=2)
+    model = RegisteredModel.objects.filter(name=promotion.entry.model_id)
+    first = _approve(promotion)
+    model.update(hidden_since=timezone.now())
+    _look_again(promotion, first)
+    with pytest.raises(Refused, match="hides this model"):
+        request_promotion(
+            entry=promotion.entry,
+            to_stage="archived",
+            reason="Old.",
+            requester=UserFactory(roles=["requester"]),
+        )
+    second = UserFactory(roles=["approver"])
+    with pytest.raises(Refused, match="hides this model"):
+        _approve(promotion, second)
+    assert "hides this model" in may_break_glass(second, promotion).reason
+    assert "hides this model" in _page(promotion, second)
+    model.update(hidden_since=None)
+    _approve(promotion, second)
+    model.update(hidden_since=timezone.now())
+    with pytest.raises(Refused, match="hides this model"):
+        apply_promotion(promotion=promotion, actor=None)
+    promotion.refresh_from_db()
+    assert promotion.state == PromotionState.APPROVED
+    assert not promotion.reviews.exclude(void_reason="").exists()
 
 
 def test_evidence_of_a_gate_that_is_no_longer_asked_for_goes() -> None:
