@@ -74,6 +74,12 @@ def _deleted(term: Term) -> Q:
     return flag(term, Q(deleted_in_mlflow=True))
 
 
+def _hidden(term: Term) -> Q:
+    """Runs of experiments that MLflow does not show to E2I's account."""
+    hidden = MlflowExperiment.objects.exclude(hidden_since=None)
+    return flag(term, Q(mlflow_experiment__in=few_keys(hidden.values_list("mlflow_id", flat=True))))
+
+
 def _run(term: Term) -> Q:
     """Our number, or MLflow's id or the start of it."""
     found = Q()
@@ -135,4 +141,5 @@ _ATTRIBUTES: dict[str, Callable[[Term], Q]] = {
     "ended": moment("completed_at"),
     "duration": _duration,
     "deleted": _deleted,
+    "hidden": _hidden,
 }

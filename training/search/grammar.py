@@ -64,6 +64,7 @@ ATTRIBUTES = {
     "end_time": "ended",
     "duration": "duration",
     "deleted": "deleted",
+    "hidden": "hidden",
 }
 
 

@@ -24,7 +24,7 @@ def first_text(*columns: str) -> Combinable:
     return parts[0] if len(parts) == 1 else Coalesce(*parts, output_field=CharField())
 
 
-# What an attribute is ordered by; "run" and "deleted" are no orders.
+# What an attribute is ordered by; "run", "deleted" and "hidden" are no orders.
 _EXPRESSIONS: dict[str, Callable[[], Combinable]] = {
     "name": lambda: F("run_name"),
     "started": lambda: F("started_at"),

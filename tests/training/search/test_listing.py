@@ -41,6 +41,7 @@ def make_runs(count: int) -> list[TrainingRun]:
     chance = random.Random(1)
     experiment = ExperimentFactory(experiment_id="visits")
     theirs = MlflowExperiment.objects.create(mlflow_id="7", name="Theirs")
+    hidden = MlflowExperiment.objects.create(mlflow_id="8", name="Hidden", hidden_since=START)
     anna = UserFactory(username="anna")
 
     def some(values: tuple[Any, ...]) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def make_runs(count: int) -> list[TrainingRun]:
     runs = [
         TrainingRun(
             experiment=chance.choice((experiment, None)),
-            mlflow_experiment=chance.choice((theirs, None)),
+            mlflow_experiment=chance.choice((theirs, theirs, hidden, None)),
             created_by=chance.choice((anna, None, None)),
             user_name=chance.choice(("anna", "bob", "")),
             run_name=chance.choice(TEXTS),
@@ -119,6 +120,9 @@ def fits_term(run: TrainingRun, term: Term) -> bool:
         return any(name and fits_text(name, positive) for name in names) == (term.op != "!=")
     if term.name == "deleted":
         return term.value == "any" or run.deleted_in_mlflow == (term.value == "yes")
+    if term.name == "hidden":
+        is_hidden = bool(run.mlflow_experiment and run.mlflow_experiment.hidden_since)
+        return term.value == "any" or is_hidden == (term.value == "yes")
     if term.name in ("status", "role"):
         return (getattr(run, term.name) in term.values) == (term.op in ("=", "in"))
     if term.name == "duration":
@@ -189,14 +193,16 @@ def terms(draw: st.DrawFn) -> Term:
     if kind in (Kind.PARAM, Kind.TAG):
         return draw(text_terms(kind, draw(st.sampled_from(KEYS)), TEXTS))
     name = draw(
-        st.sampled_from(("user", "experiment", "name", "deleted", "status", "role", "duration"))
+        st.sampled_from(
+            ("user", "experiment", "name", "deleted", "hidden", "status", "role", "duration")
+        )
     )
     if name in ("user", "name"):
         return draw(text_terms(kind, name, ("Anna", "bob", *TEXTS)))
     if name == "experiment":
         value = draw(st.sampled_from(("visits", "theirs", "7", "it")))
         return Term(kind, name, draw(st.sampled_from(("=", "!=", "~"))), (value,))
-    if name == "deleted":
+    if name in ("deleted", "hidden"):
         return Term(kind, name, "=", (draw(st.sampled_from(("yes", "no", "any"))),))
     if name == "duration":
         return Term(kind, name, draw(st.sampled_from(("=", "<", ">="))), ("2h",))
@@ -274,6 +280,17 @@ def test_any_line_finds_something_or_says_why_not(runs: list[TrainingRun], line:
         assert error.message
     else:
         ordered_page(sections, RequestFactory().get("/", {"before": line, "after": line}))
+
+
+@pytest.mark.parametrize("line", ["hidden:yes", "hidden:no", "hidden!=yes", "hidden:any"])
+def test_runs_of_hidden_experiments(runs: list[TrainingRun], line: str) -> None:
+    wanted = parse(line)
+    found = RunListing(TrainingRun.objects.all(), wanted, Order.parse("name")).runs
+    value = "no" if "!" in line else line[7:]
+    same = Term(Kind.ATTRIBUTE, "hidden", "=", (value,))
+    assert set(found.values_list("pk", flat=True)) == {
+        run.pk for run in runs if fits(run, [same])
+    }
 
 
 def test_a_count_ends_at_its_bound(runs: list[TrainingRun]) -> None:
