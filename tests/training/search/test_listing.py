@@ -288,9 +288,7 @@ def test_runs_of_hidden_experiments(runs: list[TrainingRun], line: str) -> None:
     found = RunListing(TrainingRun.objects.all(), wanted, Order.parse("name")).runs
     value = "no" if "!" in line else line[7:]
     same = Term(Kind.ATTRIBUTE, "hidden", "=", (value,))
-    assert set(found.values_list("pk", flat=True)) == {
-        run.pk for run in runs if fits(run, [same])
-    }
+    assert set(found.values_list("pk", flat=True)) == {run.pk for run in runs if fits(run, [same])}
 
 
 def test_a_count_ends_at_its_bound(runs: list[TrainingRun]) -> None:
