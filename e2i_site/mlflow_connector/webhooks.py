@@ -85,8 +85,8 @@ class Delivery:
     data: dict[str, Any]
 
 
-def find(connector: MLflowConnector, url: str) -> list[Webhook]:
-    """Webhooks that point to `url`."""
+def find(connector: MLflowConnector, url: str, webhook_id: str = "") -> list[Webhook]:
+    """Webhooks that point to `url`, and the one of that id wherever it points."""
     found, token = [], None
     with single_attempt():
         while True:
@@ -94,7 +94,7 @@ def find(connector: MLflowConnector, url: str) -> list[Webhook]:
             found += [Webhook.parse(each) for each in data.get("webhooks") or []]
             token = data.get("next_page_token")
             if not token:
-                return [each for each in found if each.url == url]
+                return [each for each in found if each.url == url or each.webhook_id == webhook_id]
 
 
 def create(connector: MLflowConnector, url: str, secret: str) -> Webhook:

@@ -209,6 +209,24 @@ def test_a_wrong_signature_is_told_apart(hooked: Any, others: Others, settings: 
     state = look_after_webhook(others.connector, test=True)
     assert not state.works
     assert "MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY" in state.problem
+    # It is looked at every minute, tried again after five, and told in between.
+    again = look_after_webhook(others.connector)
+    assert again.tested_at == state.tested_at
+    assert again.problem == state.problem
+
+
+def test_at_a_new_address_it_is_the_same_webhook(
+    hooked: Any, others: Others, settings: Any
+) -> None:
+    old = settings.MLFLOW_WEBHOOK_URL
+    settings.MLFLOW_WEBHOOK_URL = f"{old}?moved"
+    moved = look_after_webhook(others.connector)
+    assert moved.works, moved.problem
+    assert moved.webhook_id == hooked.webhook_id
+    assert not webhooks.find(others.connector, old)
+    settings.MLFLOW_WEBHOOK_URL = f"{old}?again"
+    call_command("mlflow_webhooks", "--remove")
+    assert not webhooks.find(others.connector, moved.url)
 
 
 def test_what_stands_in_the_way_is_named(others: Others, settings: Any) -> None:

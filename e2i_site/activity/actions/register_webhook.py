@@ -44,6 +44,8 @@ def look_after_webhook(connector: MLflowConnector, *, test: bool = False) -> Web
             registered = _register(connector, state)
             if test or registered or _is_due(state):
                 _test(connector, state)
+            if state.test_passed is False:  # also while it is not yet time to try again
+                state.problem = f"The last test failed. {state.test_detail}"
         except (Unreachable, Rejected, NotFound) as error:
             state.problem = _explained(error)
     state.save(update_fields=_OURS)
@@ -59,7 +61,7 @@ def remove_webhook(connector: MLflowConnector) -> WebhookState:
     state, _ = WebhookState.objects.get_or_create(pk=1)
     state.url, state.checked_at = settings.MLFLOW_WEBHOOK_URL, timezone.now()
     try:
-        for each in webhooks.find(connector, state.url):
+        for each in webhooks.find(connector, state.url, state.webhook_id):
             webhooks.delete(connector, each.webhook_id)
     except (Unreachable, Rejected, NotFound) as error:
         state.problem = _explained(error)
@@ -121,7 +123,7 @@ def _register(connector: MLflowConnector, state: WebhookState) -> bool:
     """Make it so that MLflow has exactly one webhook of ours; True when something was changed."""
     secret = settings.MLFLOW_WEBHOOK_SECRET
     mark = hmac.new(secret.encode(), b"e2i webhook", hashlib.sha256).hexdigest()
-    found = webhooks.find(connector, state.url)
+    found = webhooks.find(connector, state.url, state.webhook_id)
     mine = next((each for each in found if each.webhook_id == state.webhook_id), None)
     mine = mine or next(iter(found), None)
     for other in found:
@@ -139,7 +141,7 @@ def _register(connector: MLflowConnector, state: WebhookState) -> bool:
 
 def _fits(found: Webhook, state: WebhookState, mark: str) -> bool:
     known = found.webhook_id == state.webhook_id and mark == state.secret_mark
-    return known and found.is_whole
+    return known and found.is_whole and found.url == state.url
 
 
 def _is_due(state: WebhookState) -> bool:
@@ -159,9 +161,9 @@ def _test(connector: MLflowConnector, state: WebhookState) -> None:
         return
     now = WebhookState.objects.get(pk=1)
     if now.rejected > rejected and now.rejected_reason.startswith("signature"):
-        state.problem = f"A test arrived with a wrong signature. {_KEY}"
+        state.test_detail = f"It arrived with a wrong signature. {_KEY}"
     else:
-        state.problem = f"A test did not arrive: {result.detail} {_hint(result.detail)}".strip()
+        state.test_detail = f"It did not arrive: {result.detail} {_hint(result.detail)}".strip()
 
 
 def _explained(error: Exception) -> str:
