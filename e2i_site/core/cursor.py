@@ -9,7 +9,7 @@ import base64
 import binascii
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError as Invalid
@@ -100,10 +100,20 @@ def position(keys: list[Key], text: str) -> list[Any]:
         order, texts = json.loads(base64.b64decode(text + "=" * (-len(text) % 4), b"-_", True))
         if order == _order(keys) and len(texts) == len(keys):
             pairs = zip(keys, texts, strict=True)
-            return [None if each is None else key.field.to_python(each) for key, each in pairs]
-    except (binascii.Error, UnicodeError, TypeError, ValueError, Invalid) as error:
+            return [None if each is None else _value(key, each) for key, each in pairs]
+    except (binascii.Error, TypeError, ValueError, OverflowError, Invalid) as error:
         raise ValueError("It is none that this API gave.") from error
     raise ValueError("It belongs to another ordering.")
+
+
+def _value(key: Key, given: Any) -> Any:
+    """The value as the database takes it; an error for one that it does not."""
+    value = key.field.to_python(given)
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
+    if isinstance(value, str) and b"\x00" in value.encode():
+        raise ValueError("No database keeps NUL.")
+    return value
 
 
 def _order(keys: list[Key]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import random
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -112,6 +114,27 @@ def test_what_is_no_cursor_is_refused(
     answer = as_person(people.viewer).get(f"/api/v1/{query}")
     assert answer.status_code == 400
     assert said in str(answer.json()["errors"])
+
+
+@pytest.mark.parametrize(
+    ("collection", "order", "values"),
+    [
+        ("models", "name", ["a\x00"]),
+        ("models", "name", ["a\ud800"]),
+        ("training-runs", "started_at,id", ["9999-12-31T23:59:59-14:00", 1]),
+        ("training-runs", "started_at,id", [[], 1]),
+    ],
+)
+def test_what_no_database_takes_is_no_cursor(
+    collection: str, order: str, values: list[Any], people: SimpleNamespace, as_person: Caller
+) -> None:
+    made = base64.urlsafe_b64encode(json.dumps([order, values]).encode()).decode().rstrip("=")
+    ordering = order.partition(",")[0]
+    answer = as_person(people.viewer).get(
+        f"/api/v1/{collection}/?cursor={made}&ordering={ordering}"
+    )
+    assert answer.status_code == 400
+    assert "none that this API gave" in str(answer.json()["errors"])
 
 
 def test_a_cursor_of_another_order_is_refused(
