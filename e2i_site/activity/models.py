@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.db.models import Q
 
@@ -64,6 +66,21 @@ class MlflowEvent(models.Model):
 
     def __str__(self) -> str:
         return f"{self.label}: {self.get_kind_display()} {self.key}".rstrip()
+
+    @property
+    def before_words(self) -> str | None:
+        """`before` for people; None where there was nothing."""
+        return _words(self.before)
+
+    @property
+    def after_words(self) -> str | None:
+        return _words(self.after)
+
+
+def _words(value: Any) -> str | None:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {part}" for name, part in value.items() if part)
+    return None if value is None else str(value)
 
 
 class WebhookDelivery(models.Model):

@@ -337,19 +337,17 @@ def _tls() -> ssl.SSLContext | bool:
     if not authority and not certificate:
         return True
     try:
-        context = (
-            ssl.create_default_context(
-                cafile=authority if Path(authority).is_file() else None,
-                capath=authority if Path(authority).is_dir() else None,
-            )
-            if authority
-            else ssl.create_default_context()
+        is_folder = Path(authority).is_dir() if authority else False
+        context = ssl.create_default_context(
+            cafile=authority if authority and not is_folder else None,
+            capath=authority if is_folder else None,
         )
         if certificate:
             context.load_cert_chain(certificate)
     except OSError as error:
         raise ConfigurationError(
-            f"MLFLOW_TRACKING_SERVER_CERT_PATH or MLFLOW_TRACKING_CLIENT_CERT_PATH: {error}"
+            f"MLFLOW_TRACKING_SERVER_CERT_PATH ({authority or 'not set'}) or "
+            f"MLFLOW_TRACKING_CLIENT_CERT_PATH ({certificate or 'not set'}): {error}"
         ) from None
     return context
 

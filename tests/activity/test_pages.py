@@ -10,7 +10,7 @@ import pytest
 from django.core.cache import cache
 
 from e2i_site.activity.changes import ALIASES, METRICS, TAGS, Noticing, Subject
-from e2i_site.activity.choices import EventSource
+from e2i_site.activity.choices import EventKind, EventSource
 from e2i_site.activity.models import MlflowEvent
 from tests.factories.registry import ModelFactory
 from tests.factories.training import TrainingRunFactory
@@ -77,6 +77,19 @@ def test_filters_are_in_the_url(
     text = b"".join(exported.streaming_content).decode()
     assert len(list(csv.DictReader(io.StringIO(text)))) == found
     assert ",=cmd" not in text
+
+
+def test_values_of_several_parts_are_written_for_people(client: Any, people: Any) -> None:
+    made = Noticing().event(
+        EventKind.CREATED,
+        Subject.version("churn", 3),
+        after={"run_id": "a1b2", "source": "s3://there"},
+    )
+    made.save()
+    client.force_login(people.viewer)
+    for url in ("/activity/", "/activity/recent/?model=churn", "/activity/export/"):
+        text = b"".join(client.get(url)).decode()
+        assert "run_id: a1b2, source: s3://there" in text, url
 
 
 def test_rows_lead_to_their_subjects_and_show_both_values(

@@ -26,6 +26,7 @@ from e2i_site.activity.actions.register_webhook import look_after_webhook
 from e2i_site.activity.models import MlflowEvent
 from e2i_site.audit import runner
 from e2i_site.audit.models import SubjectResult
+from e2i_site.core.errors import ConfigurationError
 from e2i_site.mlflow_connector import (
     MLflowConnector,
     Presence,
@@ -326,5 +327,8 @@ def test_a_private_authority_is_trusted_only_when_named(
             connect(url, tmp_path).server_info()
         monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", str(authority))
         assert connect(url, tmp_path).server_info().version.startswith("3.")
+        monkeypatch.setenv("MLFLOW_TRACKING_SERVER_CERT_PATH", f"{authority}.old")
+        with pytest.raises(ConfigurationError, match=r"authority\.pem\.old"):
+            connect(url, tmp_path).server_info()
     finally:
         server.shutdown()

@@ -11,12 +11,12 @@ from django.db import connection
 from django.db.models import F, Q, QuerySet, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import StrIndex
-from django.db.models.lookups import GreaterThan, IContains, IExact, In
+from django.db.models.lookups import GreaterThan, IContains, IExact, In, IsNull
 from django.utils import timezone
 
 from training.search import values
 from training.search.expressions import JSONText, Like
-from training.search.grammar import RUNS, SearchError, Subject, Term
+from training.search.grammar import IS_NOT_NULL, IS_NULL, RUNS, SearchError, Subject, Term
 
 COMPARISONS = {"=": "exact", "<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 MOST_KEYS = 500
@@ -66,7 +66,7 @@ def wrong(term: Term, message: str) -> SearchError:
 
 
 def json_text(column: str, term: Term) -> Q:
-    """A parameter or a tag in a JSON column; one that is not there fits nothing."""
+    """A parameter or a tag in a JSON column; one that is not there fits nothing but "is null"."""
     if term.op in ("<", "<=", ">", ">="):
         what = column.removesuffix("s")
         raise wrong(
@@ -75,6 +75,8 @@ def json_text(column: str, term: Term) -> Q:
             f"Metrics have one: metric.{term.name}{term.op}{term.value}.",
         )
     text = JSONText(column, term.name)
+    if term.op in (IS_NULL, IS_NOT_NULL):
+        return Q(IsNull(text, term.op == IS_NULL))
     if connection.vendor == "postgresql" and term.op in ("=", "in"):
         # The form that the index over all parameters, or all tags, answers.
         found = Q()

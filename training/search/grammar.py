@@ -1,7 +1,8 @@
 """Reads and prints a search line, over runs or over another subject.
 
     search := [ term { [ "and" | "," ] term } ]
-    term   := field operator value | field [ "not" ] "in" "(" value { "," value } ")" | word
+    term   := field operator value | field [ "not" ] "in" "(" value { "," value } ")"
+            | ( param | tag ) "is" [ "not" ] "null" | word
     field  := [ ("metric" | "param" | "tag" | "attribute") [ "s" ] "." ] name
     name   := bare | `quoted` | "quoted"
     word   := bare | "quoted" | 'quoted'
@@ -90,7 +91,11 @@ _SPACE = re.compile(r"\s*")
 _BARE_NAME = re.compile(r"[^\s\"'`(),:=!<>~]+")
 _BARE_VALUE = re.compile(r"[^\s\"'`(),][^\s(),]*")
 _OPERATOR = re.compile(r":?(?P<op>==|!=|<>|<=|>=|=|<|>|~)|:")
-_WORD_OPERATOR = re.compile(r"(?P<op>not\s+in|in|ilike|like)(?=[\s('\"]|$)", re.IGNORECASE)
+_WORD_OPERATOR = re.compile(
+    r"(?P<op>(?:not\s+in|in|ilike|like)(?=[\s('\"]|$)|is\s+(?:not\s+)?null(?=[\s,]|$))",
+    re.IGNORECASE,
+)
+IS_NULL, IS_NOT_NULL = "is null", "is not null"
 _SAME = {"": "=", "==": "=", "<>": "!="}
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _PLAIN_NAME = re.compile(r"[\w./@%+-]+")
@@ -99,7 +104,10 @@ _PLAIN_VALUE = re.compile(r"[\w./@%+-][^\s\"'`(),]*")
 
 @dataclass(frozen=True)
 class Term:
-    """One condition. `start`, `value_at` and `end` are places in the line, for messages."""
+    """One condition. `start`, `value_at` and `end` are places in the line, for messages.
+
+    "is null" and "is not null" have no values.
+    """
 
     kind: Kind
     name: str
@@ -120,6 +128,8 @@ class Term:
         subject = name if self.kind == Kind.ATTRIBUTE else f"{self.kind}.{name}"
         if self.op in ("in", "not in"):
             return f"{subject} {self.op} ({', '.join(map(_printed, self.values))})"
+        if not self.values:
+            return f"{subject} {self.op}"
         space = " " if self.op.isalpha() else ""
         return f"{subject}{space}{self.op}{space}{_printed(self.value)}"
 
@@ -192,9 +202,20 @@ class _Reader:
         if not op:
             return self._word(kind, name, is_quoted, start)
         kind, name = self._resolved(kind, name, is_quoted, start)
+        if op in (IS_NULL, IS_NOT_NULL):
+            return self._absence(kind, name, op, start)
         value_at = self._past_space()
         values = self._list() if op in ("in", "not in") else (self._value(),)
         return Term(kind, name, op, values, start, value_at, self.at)
+
+    def _absence(self, kind: Kind, name: str, op: str, start: int) -> Term:
+        if kind not in (Kind.PARAM, Kind.TAG):
+            raise SearchError(
+                f"Only of a parameter or a tag can be asked whether it {op}, as in tag.team {op}.",
+                start,
+                self.at,
+            )
+        return Term(kind, name, op, (), start, self.at, self.at)
 
     def _subject(self) -> tuple[Kind | None, str, bool]:
         """Kind where it is written, name, and whether the name is in quotes."""

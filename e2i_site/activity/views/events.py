@@ -34,6 +34,7 @@ _COLUMNS = (
     "user",
     "source",
 )
+_WORDS = {"before": "before_words", "after": "after_words"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
 
     def lines() -> Iterator[list[object]]:
         for event in found.qs.iterator(chunk_size=1000):
-            yield [getattr(event, name) for name in _COLUMNS]
+            yield [getattr(event, _WORDS.get(name, name)) for name in _COLUMNS]
 
     return csv_response("activity", _COLUMNS, lines())
 

@@ -121,6 +121,7 @@ MEANING: dict[str, Any] = {
     "metric.auc>0.6": lambda row: (_auc(row) or 0) > 0.6,
     "auc<=0.5": lambda row: (_auc(row) or 1) <= 0.5,
     "param.lr=1": lambda row: _lr(row) == "1",
+    "param.lr is not null": lambda row: _lr(row) is not None,
     "updated>2026-01-02": lambda row: (
         row.model.updated_in_mlflow is not None
         and row.model.updated_in_mlflow >= START + timedelta(days=2)

@@ -24,6 +24,8 @@ def terms(draw: st.DrawFn) -> Term:
     name = draw(st.sampled_from(sorted(set(ATTRIBUTES.values()))) if kind == "attribute" else TEXT)
     if draw(st.booleans()):
         return Term(kind, name, draw(OPERATORS), (draw(TEXT | st.just("")),))
+    if kind in (Kind.PARAM, Kind.TAG) and draw(st.booleans()):
+        return Term(kind, name, draw(st.sampled_from(("is null", "is not null"))), ())
     op = draw(st.sampled_from(("in", "not in")))
     return Term(kind, name, op, tuple(draw(st.lists(TEXT, min_size=1, max_size=3))))
 
@@ -67,6 +69,8 @@ def test_any_text_is_read_or_refused_with_a_place(line: str) -> None:
         ("like this AND that", '"like" this that'),
         ("param.expr=a>b", "param.expr=a>b"),
         ("run_id==abc", "run=abc"),
+        ("params.a IS NULL and tags.`b c` is  not null", "param.a is null tag.`b c` is not null"),
+        ("tag.a is null, what is null", "tag.a is null what is null"),
         ("", ""),
     ],
 )
@@ -84,6 +88,7 @@ def test_a_line_reads_as(line: str, reads: str) -> None:
         ("status in finished", "f", "list in brackets"),
         ("status in (a, b", "(a, b", "not closed"),
         ("a attribute.colour=1", "attribute.colour=", "no attribute colour"),
+        ("a status is null", "status is null", "Only of a parameter or a tag"),
         ("metric.>1", "metric.", "name is missing"),
         ("a >> 1 ) b", ")", "begins with a name"),
         ("a\x00b", "\x00", "cannot be searched"),

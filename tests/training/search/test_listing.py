@@ -110,6 +110,8 @@ def fits_term(run: TrainingRun, term: Term) -> bool:
         return not math.isnan(value) and OPERATORS[term.op](value, float(term.value))
     if term.kind in (Kind.PARAM, Kind.TAG):
         text = getattr(run, f"{term.kind}s").get(term.name)
+        if term.op == "is null":
+            return text is None
         return text is not None and fits_text(text, term, exact=True)
     if term.name == "user":
         user = run.created_by.username if run.created_by else run.user_name
@@ -191,6 +193,8 @@ def terms(draw: st.DrawFn) -> Term:
         op = draw(st.sampled_from(tuple(OPERATORS)))
         return Term(kind, draw(st.sampled_from(KEYS)), op, (draw(NUMBERS),))
     if kind in (Kind.PARAM, Kind.TAG):
+        if draw(st.integers(0, 4)) == 0:
+            return Term(kind, draw(st.sampled_from(KEYS)), "is null", ())
         return draw(text_terms(kind, draw(st.sampled_from(KEYS)), TEXTS))
     name = draw(
         st.sampled_from(
