@@ -102,11 +102,15 @@ class RunSection(KeyedSection):
 
 @dataclass(frozen=True)
 class RunListing:
-    """Runs of `base` that fit all `terms`, in an order."""
+    """Runs of `base` that fit all `terms`, in an order.
+
+    `full` has what a list shows of them, and all of them: one may fit no more when it is shown.
+    """
 
     base: QuerySet[TrainingRun]
     terms: Sequence[Term]
     order: Order
+    full: QuerySet[TrainingRun] | None = None
 
     @property
     def runs(self) -> QuerySet[TrainingRun]:
@@ -172,4 +176,5 @@ class RunListing:
         ]
 
     def _section(self, rows: QuerySet[TrainingRun], key: str = KEY) -> RunSection:
-        return RunSection(rows, key, self.order.descending, self.order.read, self.base)
+        full = self.base if self.full is None else self.full
+        return RunSection(rows, key, self.order.descending, self.order.read, full)

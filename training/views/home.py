@@ -137,7 +137,7 @@ def run_list(query: QueryDict, shown: list[str] | tuple[str, ...] = ()) -> Found
     order = Order.parse(query.get("sort") or DEFAULT_SORT)
     line = query.get("q", "")
     try:
-        listing = RunListing(base if errors else menus.qs, parse(line), order)
+        listing = RunListing(base if errors else menus.qs, parse(line), order, base)
         _ = listing.runs
     except SearchError as error:
         nothing = RunListing(base.none(), (), order)

@@ -10,6 +10,8 @@ import pytest
 from django.test import Client
 
 from tests.factories.training import ExperimentFactory, TrainingRunFactory
+from training.models import TrainingRun
+from training.search.listing import RunSection
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "results"}
@@ -201,3 +203,18 @@ def test_csv_holds_all_rows_in_the_order_of_the_page(viewer: Client) -> None:
     answer = viewer.get("/training/runs/export/?sort=-metric.test_auc&q=metric.test_auc>=0.05")
     rows = csv.DictReader(io.StringIO(b"".join(answer.streaming_content).decode()))
     assert [row["name"] for row in rows] == [f"r{number:02}" for number in range(59, 4, -1)]
+
+
+def test_a_run_that_ends_while_a_page_is_made_is_shown(
+    viewer: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    TrainingRunFactory(run_name="ending", status="running")
+    find = RunSection.find
+
+    def found_then_ended(section: RunSection, *args: Any) -> Any:
+        found = find(section, *args)
+        TrainingRun.objects.filter(pk__in=[pk for pk, _ in found]).update(status="finished")
+        return found
+
+    monkeypatch.setattr(RunSection, "find", found_then_ended)
+    assert "ending" in viewer.get("/training/", {"status": "running"}).content.decode()
