@@ -50,7 +50,9 @@ E2I_SYNC_READERS = env.integer("E2I_SYNC_READERS", 2, minimum=1)
 # Every run is read again within so many hours: how late a late edit can be seen.
 E2I_SYNC_SWEEP_HOURS = env.number("E2I_SYNC_SWEEP_HOURS", 6, minimum=0.1)
 # What people's browsers can reach; links go there.
-MLFLOW_UI_URL = env.url("MLFLOW_UI_URL", MLFLOW_TRACKING_URI, schemes=("http", "https"))
+MLFLOW_UI_URL = env.url(
+    "MLFLOW_UI_URL", env.without_login(MLFLOW_TRACKING_URI), schemes=("http", "https")
+)
 GATEWAY_URL = env.url(
     "E2I_GATEWAY_URL", f"http://127.0.0.1:{GATEWAY_PORT}", schemes=("http", "https")
 )

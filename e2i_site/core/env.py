@@ -6,6 +6,7 @@ import ipaddress
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import environ
 
@@ -89,6 +90,12 @@ def url(name: str, default: str = "", *, schemes: tuple[str, ...]) -> str:
             f"{', '.join(schemes)}."
         )
     return value
+
+
+def without_login(address: str) -> str:
+    """The URL without the user and password in it, for people to see."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def networks(name: str) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:

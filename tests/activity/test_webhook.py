@@ -20,7 +20,7 @@ from e2i_site.activity.actions.register_webhook import look_after_webhook
 from e2i_site.activity.models import MlflowEvent, WebhookDelivery, WebhookState
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.jobs.runner import run
-from e2i_site.mlflow_connector import webhooks
+from e2i_site.mlflow_connector import get_connector, webhooks
 from e2i_site.mlflow_connector.webhooks import SKEW, BadDelivery, signature, verify
 from registry.mirror import mirror_model
 from registry.models import RegisteredModel
@@ -235,6 +235,14 @@ def test_what_stands_in_the_way_is_named(others: Others, settings: Any) -> None:
     settings.MLFLOW_WEBHOOK_URL = "http://127.0.0.1:9/webhooks/mlflow"
     settings.MLFLOW_WEBHOOKS = False
     assert "E2I_MLFLOW_WEBHOOKS" in look_after_webhook(others.connector).problem
+
+
+def test_a_server_that_is_away_lacks_no_setting(others: Others, settings: Any) -> None:
+    settings.MLFLOW_TRACKING_URI = "http://mlflow.public.invalid"
+    settings.MLFLOW_WEBHOOK_URL = "http://e2i.example.org/webhooks/mlflow"
+    problem = look_after_webhook(get_connector()).problem
+    assert "does not answer" in problem
+    assert "MLFLOW_WEBHOOK" not in problem
 
 
 def _arrived(deliveries: Any) -> None:

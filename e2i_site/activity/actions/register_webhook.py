@@ -175,8 +175,9 @@ def _explained(error: Exception) -> str:
         )
     if isinstance(error, NotFound) or "not implemented" in text.lower():
         return f"This MLflow has no webhooks; they came with MLflow 3.3 and need a database. {text}"
-    if isinstance(error, Unreachable) and error.counted and "500" in text:
-        return f"MLflow failed at reading its webhooks. {_KEY} {text}"
+    if isinstance(error, Unreachable):
+        failed = error.counted and "failed with 500" in text
+        return f"MLflow failed at reading its webhooks. {_KEY} {text}" if failed else text
     return f"{text} {_hint(text)}".strip()
 
 
