@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from e2i_site.activity.models import WebhookDelivery, WebhookState
 from e2i_site.mlflow_connector import MLflowConnector, NotFound, Rejected, Unreachable, webhooks
+from e2i_site.mlflow_connector.transport import single_attempt
 from e2i_site.mlflow_connector.webhooks import Webhook
 
 #: How often a webhook that works, and one that does not, is tried by a delivery.
@@ -92,7 +93,8 @@ _OURS = (
 def _note_account(connector: MLflowConnector, state: WebhookState) -> None:
     """Who we are to MLflow; what was known stays when it does not answer or refuses."""
     try:
-        account = connector.identity()
+        with single_attempt():
+            account = connector.identity()
     except (Unreachable, Rejected):
         return
     state.account = account.name if account else ""
