@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
@@ -51,6 +52,8 @@ def number(term: Term, field: str) -> Q:
         limit = values.number(term.value)
     except ValueError as error:
         raise wrong(term, f"“{term.value}” is no number: {error}.") from None
+    if not math.isfinite(limit):  # Django cannot compare it with whole numbers.
+        raise wrong(term, f"{term.name} is never infinite; write a number, as in {term.name}>=10.")
     return _compared(term, field, limit)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -105,8 +106,14 @@ class Order:
         if self.kind != Kind.ATTRIBUTE:
             return str
         if self.name in self.orders.numbers:
-            return float
+            return _finite
         return _moment if self.name in self.orders.times else str
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError("no number of a column")
+    return value
 
 
 def _moment(text: str) -> datetime:

@@ -191,12 +191,20 @@ def _walked(listing: ModelListing) -> list[int]:
         ("attribute.colour=1", "There is no attribute colour; there are name, stage"),
         ("metric.auc>good", "is no number"),
         ("status:failed", "Other filters: alias:"),
+        ("version>=1e999", "version is never infinite"),
     ],
 )
 def test_a_mistake_says_what_there_is(as_viewer: Any, line: str, said: str) -> None:
     response = as_viewer.get("/registry/", {"q": line})
     assert said in str(response.context["problem"])
     assert as_viewer.get("/registry/models/export/", {"q": line}).status_code == 400
+
+
+@pytest.mark.parametrize("place", ["inf,1", "nan,1"])
+def test_a_place_beyond_all_versions_is_none(as_viewer: Any, place: str) -> None:
+    ModelFactory(name="one", experiment=None)
+    response = as_viewer.get("/registry/", {"sort": "version", "before": place})
+    assert len(response.context["rows"]) == 1
 
 
 def test_the_export_is_the_page_without_formulas(as_viewer: Any, rows: list[ModelRow]) -> None:
