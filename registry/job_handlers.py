@@ -6,7 +6,7 @@ from typing import Any
 
 from e2i_site.jobs.handlers import Wait, handler
 from e2i_site.jobs.runner import JobContext
-from e2i_site.mlflow_connector import Unreachable
+from e2i_site.mlflow_connector import Rejected, Unreachable
 
 
 @handler("registry.carry_stage", ordered=True)
@@ -20,6 +20,11 @@ def carry_stage(job: JobContext) -> dict[str, Any]:
         return carry(job.payload["model"])
     except Unreachable as error:
         raise Wait(f"Waits for MLflow: {error}", seconds=10) from error
+    except Rejected as error:
+        if not error.is_access:
+            raise
+        # Another password or permission mends it; what was decided must not be lost till then.
+        raise Wait(f"Waits for MLflow to let E2I do it: {error}", seconds=60) from error
 
 
 @handler("mlflow.apply_webhook")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q
+from django.utils import timezone
 
 from e2i_site.activity.changes import ALIASES
 from e2i_site.activity.models import MlflowEvent
@@ -19,6 +21,9 @@ from registry.choices import ALIASED_STAGES, Stage
 from registry.models import RegisteredModel, RegistryEntry, StageChange
 from registry.wanted import STAGE_TAG
 from training.audit_checks.rows import HIDDEN
+
+#: How long a decision may be on its way to an MLflow that answers the audit.
+LONGEST_WAY = timedelta(minutes=15)
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,8 @@ def _decisions(model: RegisteredModel | None = None) -> dict[str, Decided]:
 def _confirmed(context: CheckContext, model: RegisteredModel) -> SubjectOutcome:
     """Look again, at both sides as they are now: a stage may have moved during the audit."""
     jobs = Job.objects.unfinished().filter(kind="registry.carry_stage", subject=model.trail_scope)
-    if jobs.exists():
+    job = jobs.order_by("created_at").first()
+    if job and timezone.now() - job.created_at < LONGEST_WAY:
         return context.inconclusive(model, "A decision is on its way to MLflow.")
     try:
         aliases = context.connector.get_registered_model(model.name).aliases
@@ -155,9 +161,10 @@ def _confirmed(context: CheckContext, model: RegisteredModel) -> SubjectOutcome:
     }
     if not differences:
         return context.passed(model, evidence=evidence)
+    waits = [f"A decision waits to be carried there: {job.message}"] if job else []
     return context.failed(
         model,
-        " ".join(each.message for each in differences),
+        " ".join([*waits, *(each.message for each in differences)]),
         evidence=evidence,
         priority=min(each.priority for each in differences),
     )

@@ -16,11 +16,12 @@ from sklearn.linear_model import LogisticRegression
 
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.jobs.runner import run
-from e2i_site.mlflow_connector import get_connector, models
+from e2i_site.mlflow_connector import Rejected, get_connector, models
 from e2i_site.trail.models import TrailEntry
 from registry.actions.fingerprint_version import fingerprint_version
 from registry.actions.request_promotion import request_promotion
 from registry.actions.review_promotion import review_promotion
+from registry.actions.stages import carry_to_mlflow
 from registry.carry import carry
 from registry.choices import Stage
 from registry.models import Promotion, RegisteredModel, RegistryEntry
@@ -233,3 +234,25 @@ def test_it_waits_while_mlflow_is_away(registered: RegistryEntry, settings: Any)
     job.refresh_from_db()
     assert (job.state, job.attempt) == (JobState.WAITING, 0)
     assert "Waits for MLflow" in job.message
+
+
+def test_what_mlflow_does_not_let_us_do_waits_till_it_does(
+    registered: RegistryEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password that ran out, or a model that is hidden for a while, loses no decision."""
+
+    def refused(name: str) -> None:
+        raise Rejected("MLflow refuses access (403).", status=403)
+
+    carry_to_mlflow(registered.model_id, actor=None)
+    job = Job.objects.get(kind="registry.carry_stage")
+    with monkeypatch.context() as locked_out:
+        locked_out.setattr("registry.carry.mirror_model", refused)
+        run(job.pk)
+        job.refresh_from_db()
+        assert (job.state, job.attempt) == (JobState.WAITING, 0)
+        assert "refuses access" in job.message
+    Job.objects.filter(pk=job.pk).update(run_after=timezone.now())
+    run(job.pk)
+    job.refresh_from_db()
+    assert job.state == JobState.SUCCEEDED, job.message

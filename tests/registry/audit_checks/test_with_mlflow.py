@@ -154,8 +154,13 @@ def test_a_decision_on_its_way_is_no_finding(
         subject=serving.trail_scope,
         run_after=timezone.now(),
         request_id=uuid.uuid4(),
+        message="MLflow refuses access.",
     )
     assert about(audit("4.2"), serving.model).outcome == "inconclusive"
+    Job.objects.update(created_at=timezone.now() - timedelta(minutes=16))
+    outcome = about(audit("4.2"), serving.model)
+    assert (outcome.outcome, outcome.priority) == ("fail", "P0")
+    assert "waits to be carried there: MLflow refuses access." in outcome.message
 
 
 def artifact_file(connector: MLflowConnector, server_dir: Path, entry: RegistryEntry) -> Path:
