@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Any
 
 import django_filters
 from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
+from django_filters.fields import IsoDateTimeField
 
 from training.choices import ProblemType, RunRole, RunSource, RunStatus
 from training.models import Experiment, Selection, TrainingRun
@@ -67,6 +69,19 @@ class ConditionsFilter(django_filters.Filter):
 
     def filter(self, qs: QuerySet[Any], value: Sequence[Term] | None) -> QuerySet[Any]:
         return qs.filter(*map(condition, value or ()))
+
+
+class MomentField(IsoDateTimeField):
+    def clean(self, value: Any) -> Any:
+        moment = super().clean(value)
+        try:
+            return moment and moment.astimezone(UTC)
+        except OverflowError:
+            raise ValidationError("There is no such time.") from None
+
+
+class MomentFilter(django_filters.IsoDateTimeFilter):
+    field_class = MomentField
 
 
 class RunMenus(django_filters.FilterSet):

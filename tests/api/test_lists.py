@@ -116,6 +116,11 @@ def test_order(people: SimpleNamespace, as_person: Caller) -> None:
         ("jobs/?state=sleeping", "state", "sleeping"),
         ("training-runs/?mlflow_available=perhaps", "mlflow_available", "true or false"),
         ("training-runs/?metric=good", "metric", "is no condition"),
+        (
+            "training-runs/?started_after=9999-12-31T23:59:59-14:00",
+            "started_after",
+            "There is no such time",
+        ),
         ("versions/?version=first", "version", "number"),
         ("versions/?ordering=colour", "ordering", "One cannot order by 'colour'; one can by"),
         ("jobs/?page_size=0", "page_size", "from 1 to 500"),

@@ -64,6 +64,20 @@ def test_our_errors_become_pages(error: E2IError, status: int, words: str) -> No
     assert part["X-E2I-Message"]
 
 
+@pytest.mark.parametrize(
+    ("address", "refused"),
+    [
+        ("/registry/models/a%00/", True),
+        ("/training/runs/names/?q=%00", True),
+        ("/training/runs/names/?q=%2500", False),
+        ("/api/v1/models/%00/", False),
+    ],
+)
+def test_a_character_that_no_database_keeps_is_refused(address: str, refused: bool) -> None:
+    answer = ErrorPages(lambda _: HttpResponse()).process_view(RequestFactory().get(address))
+    assert (answer is not None and answer.status_code == 400) == refused
+
+
 def test_other_errors_are_not_swallowed() -> None:
     pages = ErrorPages(lambda _: HttpResponse())
     assert pages.process_exception(request(), RuntimeError("broken")) is None

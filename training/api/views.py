@@ -28,6 +28,7 @@ from training.api.serializers import (
 from training.filters import (
     ConditionsFilter,
     ExperimentFilter,
+    MomentFilter,
     SearchFilter,
     SelectionFilter,
     TrainingRunFilter,
@@ -82,8 +83,8 @@ class RunFilter(TrainingRunFilter):
     q = extend_schema_field(str)(SearchFilter(label="As in metric.auc>0.9 tag.team:churn"))
     metric = extend_schema_field(str)(ConditionsFilter(label="As in test_roc_auc>=0.8"))
     mlflow_run_id = django_filters.CharFilter()
-    started_after = django_filters.IsoDateTimeFilter("started_at", "gte")
-    started_before = django_filters.IsoDateTimeFilter("started_at", "lte")
+    started_after = MomentFilter("started_at", "gte")
+    started_before = MomentFilter("started_at", "lte")
 
 
 class TrainingRunViewSet(ReadViewSet):

@@ -53,5 +53,13 @@ def test_it_says_how_old_what_is_shown_can_be(
     MlflowExperiment.objects.create(mlflow_id="7", name="Theirs", hidden_since=READ)
     with django_assert_max_num_queries(10):
         page = viewer.get("/registry/mirror/").content.decode()
-    for words in ("could not read everything", problem, "1,234", "secret", "Theirs", "07:00"):
+    for words in (
+        "could not read everything",
+        problem,
+        "1,234",
+        "secret",
+        "Theirs",
+        "07:00",
+        "?q=hidden:yes",
+    ):
         assert words in page, words
