@@ -24,7 +24,9 @@ def apply_webhook(model_name: str) -> dict[str, Any]:
     Raises:
         Unreachable, Rejected: nothing was changed; the deliveries wait.
     """
-    waiting = list(WebhookDelivery.objects.filter(model_name=model_name, applied_at=None))
+    waiting = list(
+        WebhookDelivery.objects.filter(model_name=model_name, applied_at=None).order_by("sent_at")
+    )
     if not waiting:
         return {"deliveries": 0}
     told = _told(waiting)

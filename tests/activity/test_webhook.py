@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -267,6 +268,22 @@ def test_a_delivery_that_comes_after_the_sync_tells_when_it_was(door: Any, other
     event = MlflowEvent.objects.get()
     assert event.happened_at
     assert event.happened_at.isoformat() == moment
+
+
+def test_of_several_moves_to_one_place_the_last_is_told(door: Any, others: Others) -> None:
+    name = others.model(versions=2)
+    others.connector.set_alias(name, "team", 1)
+    mirror_model(name)
+    others.connector.set_alias(name, "team", 2)
+    moments = [timezone.now() - timedelta(seconds=ago) for ago in (9, 6, 3)]
+    for version, moment in zip("212", moments, strict=True):
+        data = {"name": name, "alias": "team", "version": version}
+        content = {"entity": "model_version_alias", "action": "created"}
+        body = json.dumps({**content, "timestamp": moment.isoformat(), "data": data}).encode()
+        assert door(signed(body), body) == 202
+    run(Job.objects.filter(kind="mlflow.apply_webhook").earliest("pk").pk)
+    assert MlflowEvent.objects.get().happened_at == moments[-1]
+    assert not WebhookDelivery.objects.filter(applied_at=None).exists()
 
 
 def test_a_moved_alias_arrives_with_its_time(hooked: Any, others: Others) -> None:
