@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest_django.live_server_helper import LiveServer
 
-from e2i_site.activity.actions.register_webhook import look_after_webhook
+from e2i_site.activity.actions.register_webhook import look_after_webhook, remove_webhook
 from e2i_site.activity.models import MlflowEvent, WebhookDelivery, WebhookState
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.jobs.runner import run
@@ -194,6 +194,27 @@ def test_it_is_removed_and_stays_out_till_asked_for(
     assert "It was removed" in client.get("/activity/webhook/").content.decode()
     state = look_after_webhook(others.connector, test=True)
     assert state.works and not state.removed_at, state.problem
+
+
+def test_turned_off_it_is_taken_out(hooked: Any, others: Others, settings: Any) -> None:
+    settings.MLFLOW_WEBHOOKS = False
+    assert not look_after_webhook(others.connector).webhook_id
+    assert not webhooks.find(others.connector, settings.MLFLOW_WEBHOOK_URL)
+    settings.MLFLOW_WEBHOOKS = True
+    assert look_after_webhook(others.connector).works
+
+
+def test_what_is_removed_while_it_is_looked_after_stays_out(
+    hooked: Any, others: Others, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def remove(connector: Any) -> None:
+        remove_webhook(connector)
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(others.connector, "identity", lambda: remove(others.connector))
+        look_after_webhook(others.connector)
+    assert not look_after_webhook(others.connector).webhook_id
+    assert not webhooks.find(others.connector, settings.MLFLOW_WEBHOOK_URL)
 
 
 def test_what_cannot_be_removed_is_said(others: Others, settings: Any) -> None:

@@ -40,16 +40,15 @@ def look_after_webhook(connector: MLflowConnector, *, test: bool = False) -> Web
     if test:
         state.removed_at = None
     state.problem = _REMOVED if state.removed_at else _unwanted(connector.transport.url, state.url)
-    if not state.problem:
-        try:
-            registered = _register(connector, state)
-            if test or registered or _is_due(state):
-                _test(connector, state)
-            if state.test_passed is False:  # also while it is not yet time to try again
-                state.problem = f"The last test failed. {state.test_detail}"
-        except (Unreachable, Rejected, NotFound) as error:
-            state.problem = _explained(error)
-    state.save(update_fields=_OURS)
+    try:
+        if not state.problem:
+            _keep(connector, state, test=test)
+        elif state.webhook_id and (state.removed_at or not settings.MLFLOW_WEBHOOKS):
+            _take_out(connector, state)
+    except (Unreachable, Rejected, NotFound) as error:
+        state.problem = _explained(error)
+    # Somebody may have it removed at this moment.
+    state.save(update_fields=[each for each in _OURS if test or each != "removed_at"])
     WebhookDelivery.objects.filter(received_at__lt=timezone.now() - KEEP).delete()
     return state
 
@@ -62,16 +61,29 @@ def remove_webhook(connector: MLflowConnector) -> WebhookState:
     state, _ = WebhookState.objects.get_or_create(pk=1)
     state.url, state.checked_at = settings.MLFLOW_WEBHOOK_URL, timezone.now()
     try:
-        for each in webhooks.find(connector, state.url, state.webhook_id):
-            webhooks.delete(connector, each.webhook_id)
+        _take_out(connector, state)
     except (Unreachable, Rejected, NotFound) as error:
         state.problem = _explained(error)
     else:
         state.removed_at = state.removed_at or timezone.now()
-        state.webhook_id, state.secret_mark, state.problem = "", "", _REMOVED
-        state.tested_at, state.test_passed, state.test_detail = None, None, ""
+        state.problem = _REMOVED
     state.save(update_fields=_OURS)
     return state
+
+
+def _keep(connector: MLflowConnector, state: WebhookState, *, test: bool) -> None:
+    registered = _register(connector, state)
+    if test or registered or _is_due(state):
+        _test(connector, state)
+    if state.test_passed is False:  # also while it is not yet time to try again
+        state.problem = f"The last test failed. {state.test_detail}"
+
+
+def _take_out(connector: MLflowConnector, state: WebhookState) -> None:
+    for each in webhooks.find(connector, state.url, state.webhook_id):
+        webhooks.delete(connector, each.webhook_id)
+    state.webhook_id, state.secret_mark = "", ""
+    state.tested_at, state.test_passed, state.test_detail = None, None, ""
 
 
 _REMOVED = "It was removed from MLflow on request; manage.py mlflow_webhooks registers it again."
