@@ -38,7 +38,11 @@ class Busy(Unreachable):
 
 
 class NotFound(MLflowError):
-    """MLflow has no such object."""
+    """There is no such object. `code` is MLflow's; a 404 without one may be a proxy's."""
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Conflict(MLflowError, CoreConflict):

@@ -60,6 +60,7 @@ class Reads:
         """Whether a thing is there, hidden from our account, or gone.
 
         A listing that does not have it cannot tell: its pages shift when others are deleted.
+        Only MLflow's own word that it is gone counts, not the 404 of a proxy that lost MLflow.
 
         Args:
             kind: experiment, run, logged_model, model or version.
@@ -68,8 +69,8 @@ class Reads:
         path, names = _LOOKS[kind]
         try:
             self.transport.get(path.format(*key), **dict(zip(names, key, strict=False)))
-        except NotFound:
-            return Presence.GONE
+        except NotFound as error:
+            return Presence.GONE if error.code else Presence.THERE
         except Rejected as error:
             return Presence.HIDDEN if error.is_access else Presence.THERE
         return Presence.THERE

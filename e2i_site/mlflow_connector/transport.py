@@ -281,7 +281,7 @@ def raise_for(response: httpx.Response) -> None:
     if status in (408, 429):
         raise Busy(f"MLflow is busy ({status}).", retry_after=_wait(response))
     if code in _ABSENT or (status == 404 and not code):
-        raise NotFound(message)
+        raise NotFound(message, code=code)
     if code in _PRESENT or status == 409:
         raise Conflict(message)
     if status in (401, 403):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -175,3 +177,28 @@ def test_an_older_reading_does_not_overwrite_a_newer_one(others: Others) -> None
     assert len(events()) == 2
     assert RegisteredModel.objects.get(name=name).aliases == {"team": "2"}
     assert RegistryEntry.objects.get(model=name, model_version=1).tags == {"checked": "yes"}
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    """What answers while a proxy has lost its MLflow."""
+
+    def do_GET(self) -> None:
+        self.send_error(404)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_a_page_not_found_is_no_word_of_mlflow(others: Others, settings: Any) -> None:
+    name = others.model()
+    mirror_model(name)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings.MLFLOW_TRACKING_URI = f"http://127.0.0.1:{server.server_port}"
+    try:
+        with pytest.raises(NotFound):
+            mirror_model(name)
+    finally:
+        server.shutdown()
+    assert not RegisteredModel.objects.get(name=name).deleted_in_mlflow
+    assert not RegistryEntry.objects.filter(model=name, deleted_in_mlflow=True).exists()
