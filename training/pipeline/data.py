@@ -7,6 +7,7 @@ import hashlib
 import json
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ import pandas as pd
 
 from e2i_site.core.errors import InvalidInput
 from training.pipeline.arrays import Ints
+from training.pipeline.raw_columns import plain
 from training.pipeline.types import Json, Problem
 
 # More classes than this in a numeric target means regression.
@@ -175,10 +177,18 @@ def build(
         if column not in frame.columns:
             known = ", ".join(map(str, frame.columns[:20]))
             raise InvalidInput(f"{name}: there is no column {column!r}; it has {known}.")
+    keys = {*group_columns, *([time_column] if time_column else [])}
+    if target.column in keys:
+        raise InvalidInput(
+            f"{name}: {target.column!r} is the target; it cannot group or order the rows too.",
+            field="target",
+        )
+    frame = frame.apply(plain)
     raw = _target_values(name, frame[target.column], target)
     problem = problem or _guess_problem(raw)
     y, classes = _encode(name, raw, problem)
-    keys = {*group_columns, *([time_column] if time_column else [])}
+    if time_column:
+        _refuse_missing(name, frame[time_column], "time")
     body = frame.drop(columns=[target.column])
     schema = tuple(_describe(body[c], is_time=c == time_column) for c in body.columns)
     features = tuple(
@@ -214,8 +224,7 @@ def read_table(path: Path) -> pd.DataFrame:
         if path.suffix.lower() in (".parquet", ".pq"):
             return pd.read_parquet(path)
         if path.suffix.lower() == ".csv":
-            _refuse_double_header(path)
-            return pd.read_csv(path)
+            return _read_csv(path)
     except InvalidInput:
         raise
     except Exception as error:
@@ -274,13 +283,7 @@ def content_digest(columns: Iterable[pd.Series]) -> str:
 
 
 def _target_values(name: str, column: pd.Series, target: Target) -> pd.Series:
-    missing = int(column.isna().sum())
-    if missing:
-        raise InvalidInput(
-            f"{name}: the target column {target.column!r} is empty in {missing} of "
-            f"{len(column)} rows; leave those rows out of the file.",
-            field="target",
-        )
+    _refuse_missing(name, column, "target")
     if not target.op:
         return column
     if not pd.api.types.is_numeric_dtype(column):
@@ -289,6 +292,16 @@ def _target_values(name: str, column: pd.Series, target: Target) -> pd.Series:
             field="target",
         )
     return pd.Series(_COMPARE[target.op](column, target.value).astype(int), index=column.index)
+
+
+def _refuse_missing(name: str, column: pd.Series, role: str) -> None:
+    missing = int(column.isna().sum())
+    if missing:
+        raise InvalidInput(
+            f"{name}: the {role} column {column.name!r} is empty in {missing} of {len(column)} "
+            "rows; leave those rows out of the file.",
+            field="time_column" if role == "time" else role,
+        )
 
 
 def _guess_problem(values: pd.Series) -> Problem:
@@ -316,6 +329,11 @@ def _encode(name: str, values: pd.Series, problem: Problem) -> tuple[pd.Series, 
     if problem is Problem.BINARY and distinct != 2:
         raise InvalidInput(
             f"{name}: a binary target has two values, this one has {distinct}.", field="target"
+        )
+    if problem is Problem.MULTICLASS and distinct < 3:
+        raise InvalidInput(
+            f"{name}: a multiclass target has three values or more, this one has two.",
+            field="target",
         )
     levels = sorted(values.unique().tolist())
     codes = values.map({level: code for code, level in enumerate(levels)}).astype("int64")
@@ -359,8 +377,21 @@ def _clean(column: pd.Series, described: Column) -> pd.Series:
     return column.astype("object").where(column.notna(), np.nan)
 
 
+def _read_csv(path: Path) -> pd.DataFrame:
+    """Commas at the ends of lines are borne; values without a name are not."""
+    _refuse_double_header(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(path, index_col=False)
+        except pd.errors.ParserWarning:
+            raise InvalidInput(
+                f"{path}: its lines have more values than its header has names.", field="file"
+            ) from None
+
+
 def _refuse_double_header(path: Path) -> None:
-    with path.open(encoding="utf-8", newline="") as lines:
+    with path.open(encoding="utf-8-sig", newline="") as lines:
         header = next(csv.reader(lines), [])
     doubles = sorted({name for name in header if header.count(name) > 1})
     if doubles:

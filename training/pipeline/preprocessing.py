@@ -31,4 +31,12 @@ def make_preprocessing(data: Dataset, *, scale: bool) -> Any:
     if categories:
         encoder = OneHotEncoder(handle_unknown="ignore", sparse_output=False)
         parts.append(("categories", encoder, categories))
-    return ColumnTransformer(parts, sparse_threshold=0.0, verbose_feature_names_out=False)
+    return ColumnTransformer(
+        parts, sparse_threshold=0.0, verbose_feature_names_out=_may_collide(data)
+    )
+
+
+def _may_collide(data: Dataset) -> bool:
+    """Whether a made column, as plan_full of plan, could be named as another column is."""
+    made = ("missingindicator_", *(f"{name}_" for name in data.categories))
+    return any(name.startswith(made) for name in data.features)

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2i_site.core.errors import InvalidInput
-from training.pipeline.data import Dataset, Target, build, content_digest, load_file
+from training.pipeline.data import (
+    Dataset,
+    Target,
+    build,
+    content_digest,
+    load_file,
+    read_table,
+)
 from training.pipeline.types import Problem
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": list("xyxy"), "y": [0, 1, 0, 1]})
@@ -65,11 +77,53 @@ def test_problem_types_are_told_apart() -> None:
         (FRAME, "b > 1", "holds text"),
         (FRAME.iloc[:0], "y", "no rows"),
         (FRAME[["y"]], "y", "no column can serve as a feature"),
+        (FRAME.assign(c=[[1], [2], [], None]), "y", "'c' holds lists"),
     ],
 )
 def test_bad_tables_are_refused_by_name(frame: pd.DataFrame, target: str, words: str) -> None:
     with pytest.raises(InvalidInput, match=words):
         build("f", frame, Target.parse(target))
+
+
+def test_two_values_are_no_multiclass_target() -> None:
+    with pytest.raises(InvalidInput, match="three values or more"):
+        build("f", FRAME, Target("y"), problem=Problem.MULTICLASS)
+
+
+@pytest.mark.parametrize("roles", [{"time_column": "y"}, {"group_columns": ("y",)}])
+def test_the_target_neither_orders_nor_groups_the_rows(roles: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput, match="'y' is the target"):
+        build("f", FRAME, Target("y"), **roles)
+
+
+def test_rows_without_a_time_have_no_place_in_the_order() -> None:
+    days = ["2024-01-02", None, "2024-01-01", "2024-01-03"]
+    with pytest.raises(InvalidInput, match="time column 'day' is empty in 1 of 4 rows"):
+        build("f", FRAME.assign(day=days), Target("y"), time_column="day")
+
+
+def test_what_parquet_holds_becomes_numbers_text_and_moments(tmp_path: Path) -> None:
+    frame = FRAME.assign(
+        price=[Decimal("1.50"), Decimal(2), None, Decimal(3)],
+        day=[date(2024, 1, 1), date(2024, 1, 2), None, date(9999, 12, 31)],
+        wait=pd.to_timedelta([1, 2, 3, None], unit="s"),
+        account=[10**25, 10**25 + 1, 3, None],
+    )
+    frame.drop(columns="account").to_parquet(tmp_path / "f.parquet")
+    table = read_table(tmp_path / "f.parquet").assign(account=frame["account"])
+    data = build("f", table, Target("y"))
+    kinds = {column.name: column.kind for column in data.schema}
+    assert kinds == {
+        "a": "number",
+        "b": "category",
+        "price": "number",
+        "day": "time",
+        "wait": "number",
+        "account": "category",
+    }
+    assert data.frame["price"].tolist()[:2] == [1.5, 2.0]
+    assert data.frame["wait"].tolist()[:3] == [1.0, 2.0, 3.0]
+    assert data.frame["account"].tolist()[:3] == [str(10**25), str(10**25 + 1), "3"]
 
 
 def test_files_give_the_same_digest_in_either_format(tmp_path) -> None:
@@ -84,6 +138,8 @@ def test_files_give_the_same_digest_in_either_format(tmp_path) -> None:
     ("name", "content", "words"),
     [
         ("f.csv", "a,a,y\n1,2,3\n", "names a twice"),
+        ("f.csv", "\ufeffa,a,y\n1,2,3\n", "names a twice"),
+        ("f.csv", "y,a,b\n0,1,2,3\n1,3,4,5\n", "more values than its header has names"),
         ("f.csv", "", "cannot be read"),
         ("f.parquet", "not parquet", "cannot be read"),
         ("f.txt", "a\n", "only .csv and .parquet"),
@@ -94,6 +150,12 @@ def test_bad_files_are_refused(tmp_path, name: str, content: str, words: str) ->
     path.write_text(content)
     with pytest.raises(InvalidInput, match=words):
         load_file("f", path, Target("y"))
+
+
+def test_commas_at_the_ends_of_lines_move_no_value(tmp_path: Path) -> None:
+    (tmp_path / "f.csv").write_text("y,a,b\n0,1,2,\n1,3,4,\n")
+    table = read_table(tmp_path / "f.csv")
+    assert table.to_dict("list") == {"y": [0, 1], "a": [1, 3], "b": [2, 4]}
 
 
 def test_a_missing_file_is_named(tmp_path) -> None:

@@ -89,6 +89,23 @@ def test_odd_values_lower_their_dimension() -> None:
     assert dimensions["consistency"].score == pytest.approx(1 - ROWS / (3 * ROWS))
 
 
+@pytest.mark.parametrize("value", [np.inf, -1e39])
+def test_a_number_that_no_estimator_takes_blocks_by_name(value: float) -> None:
+    table = frame()
+    table.loc[7, "b"] = value
+    (reason,) = judge(table).blocking
+    assert reason.startswith("Feature b is infinite or beyond ±3.4e+38 in 1 rows")
+
+
+def test_groups_that_a_split_by_time_cuts_are_told() -> None:
+    days = pd.date_range("2026-01-01", periods=ROWS, freq="h")
+    table = frame(day=days, person=np.arange(ROWS) % 50)
+    found = judge(table, time_column="day", group_columns=("person",))
+    assert found.passed
+    assert f"{ROWS} rows belong to a group (person)" in found.warnings[-1]
+    assert not judge(table.drop(columns="day"), group_columns=("person",)).warnings
+
+
 def test_old_data_is_not_timely() -> None:
     now = datetime(2025, 6, 1, tzinfo=UTC)
     days = [now - timedelta(days=300 + i % 90, hours=i) for i in range(ROWS)]

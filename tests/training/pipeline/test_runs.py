@@ -13,12 +13,12 @@ from e2i_site.mlflow_connector import MLflowConnector
 from e2i_site.mlflow_connector.models import digest, load_pyfunc
 from e2i_site.mlflow_connector.transport import RetryPolicy
 from tests.services import free_port
-from training.pipeline.data import Dataset
+from training.pipeline.data import Dataset, Target, build
 from training.pipeline.selector.run import ORDER as SELECTOR
 from training.pipeline.selector.run import select
 from training.pipeline.selector.state import Constraints, SelectionRequest
 from training.pipeline.steps import MemoryRecorder, Steps
-from training.pipeline.trainer import log
+from training.pipeline.trainer import fit, log
 from training.pipeline.trainer.run import ORDER, train
 from training.pipeline.trainer.state import TrainingRequest, TrainingResult
 from training.pipeline.types import Balancing, Problem
@@ -102,6 +102,30 @@ def test_rows_with_a_missing_category_are_served(
     model = load_pyfunc(found.checkpoint.path)
     rows = pd.DataFrame({"size": [0.1, None], "colour": [None, "violet"]})
     assert np.allclose(np.asarray(model.predict(rows)).sum(axis=1), 1)
+
+
+def test_columns_named_as_made_ones_are_trained_on(
+    mixed: Dataset, request_: TrainingRequest, connector: MLflowConnector, tmp_path: Path
+) -> None:
+    table = mixed.X.assign(colour_red=mixed.X["size"] ** 2, level=mixed.y)
+    found = run(build("t", table, Target("level")), request_, connector, tmp_path)
+    assert found.preprocessed is not None
+    assert len(set(found.preprocessed.columns)) == len(found.preprocessed.columns)
+
+
+def test_a_rare_class_is_in_the_sample_that_importance_is_measured_on(
+    monkeypatch: pytest.MonkeyPatch,
+    request_: TrainingRequest,
+    connector: MLflowConnector,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(fit, "IMPORTANCE_ROWS", 2)
+    generator = np.random.default_rng(5)
+    y = (np.arange(400) % 27 == 0).astype(int)
+    frame = pd.DataFrame({"a": generator.normal(size=400) + y, "y": y})
+    found = run(build("t", frame, Target("y")), request_, connector, tmp_path)
+    assert found.evaluation is not None
+    assert np.isfinite(found.evaluation.importance["a"])
 
 
 def test_a_failure_to_log_is_told_after_the_model_has_been_kept(

@@ -22,12 +22,15 @@ from training.pipeline.selector.scoring import (
     score,
 )
 from training.pipeline.selector.state import (
+    Baselines,
     Benchmarks,
     Constraints,
+    Filtered,
     Histories,
     History,
     Measurement,
     PastRuns,
+    Ranking,
     SelectionRequest,
 )
 from training.pipeline.splits import split
@@ -158,6 +161,20 @@ def test_limits_hold_for_what_was_measured_and_unknown_does_not_comply() -> None
     choice = choose(results, known, 10, limit)
     assert choice.primary == "LightGBM"
     assert set(choice.violations) == {"XGBoost", "RandomForest"}
+    better = choice.combined["XGBoost"]
+    assert better > choice.combined["LightGBM"]
+    nothing = Measurement("Dummy", error="not measured")
+    why = explain(
+        choice=choice,
+        benchmarks=results,
+        baselines=Baselines(nothing, nothing, None, None),
+        histories=known,
+        filtered=Filtered(tuple(known.by_algorithm), {}),
+        ranking=Ranking({}),
+        constraints=limit,
+        metric="roc_auc",
+    )
+    assert "the highest combined score of those within the limits" in why.primary_reason
     only = choose(Benchmarks({"XGBoost": results.by_algorithm["XGBoost"]}), known, 10, limit)
     assert only.primary == ""
     assert only.blocking

@@ -31,8 +31,10 @@ def explain(
 ) -> Rationale:
     """Primary reason, supporting factors, alternatives and how each constraint was met."""
     winner = benchmarks.by_algorithm[choice.primary]
+    which = " of those within the limits" if choice.violations else ""
     reason = (
-        f"{choice.primary} has the highest combined score, {choice.combined[choice.primary]:.3f}: "
+        f"{choice.primary} has the highest combined score{which}, "
+        f"{choice.combined[choice.primary]:.3f}: "
         f"selection {choice.scores[choice.primary].value:.3f}, benchmark {winner.score:.3f} "
         f"({metric} {winner.mean:.3f} ± {winner.std:.3f} over {len(winner.fold_scores)} folds)."
     )

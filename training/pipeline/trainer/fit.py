@@ -10,7 +10,7 @@ import numpy as np
 
 from training.pipeline import imbalance
 from training.pipeline.algorithms import find
-from training.pipeline.arrays import Floats
+from training.pipeline.arrays import Floats, Ints
 from training.pipeline.data import Dataset
 from training.pipeline.fitting import predict, primary_score
 from training.pipeline.framework import detect
@@ -31,6 +31,7 @@ from training.pipeline.types import PRIMARY_METRIC, SEED, Problem, Split
 
 EVALUATED = (Split.TRAIN, Split.VALIDATION, Split.TEST)
 IMPORTANCE_ROWS = 2000
+IMPORTANCE_ROWS_A_CLASS = 50
 IMPORTANCE_REPEATS = 5
 
 
@@ -112,7 +113,7 @@ def _importance(model: Any, data: Dataset, splits: Splits) -> dict[str, float]:
     generator = np.random.default_rng(SEED)
     rows = splits[Split.VALIDATION]
     if len(rows) > IMPORTANCE_ROWS:
-        rows = np.sort(generator.choice(rows, IMPORTANCE_ROWS, replace=False))
+        rows = _sample(data, rows, generator)
     X, y = data.take(rows), data.labels(rows)
 
     def score(table: Any) -> float:
@@ -128,3 +129,16 @@ def _importance(model: Any, data: Dataset, splits: Splits) -> dict[str, float]:
             values.append(whole - score(X.assign(**{name: X[name].to_numpy()[order]})))
         losses[name] = float(np.mean(values))
     return dict(sorted(losses.items(), key=lambda item: -item[1]))
+
+
+def _sample(data: Dataset, rows: Ints, generator: np.random.Generator) -> Ints:
+    """About 2,000 of the rows; of a class that few rows have, enough to rank the others against."""
+    if not data.problem.is_classification:
+        return np.sort(generator.choice(rows, IMPORTANCE_ROWS, replace=False))
+    labels = data.labels(rows)
+    kept = []
+    for code in np.unique(labels):
+        mine = rows[labels == code]
+        wanted = max(IMPORTANCE_ROWS_A_CLASS, round(IMPORTANCE_ROWS * len(mine) / len(rows)))
+        kept.append(generator.choice(mine, min(wanted, len(mine)), replace=False))
+    return np.sort(np.concatenate(kept))

@@ -25,6 +25,7 @@ WEIGHTS = {
 # Data is fresh for so many days, and worth nothing as evidence of today after so many.
 FRESH_DAYS = 30
 STALE_DAYS = 365
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -64,8 +65,8 @@ class Quality:
 def assess(data: Dataset, planned: Splits, now: datetime | None = None) -> Quality:
     """Judge the data and the split it is about to get.
 
-    Blocks when the weighted score is under .80, when a feature gives the target away, and when
-    rows with equal features would be in two splits.
+    Blocks when the weighted score is under .80, when a feature gives the target away or holds
+    numbers that no estimator takes, and when rows with equal features would be in two splits.
     """
     dimensions = _dimensions(data, now or datetime.now(UTC))
     score = _weighted(dimensions)
@@ -76,12 +77,13 @@ def assess(data: Dataset, planned: Splits, now: datetime | None = None) -> Quali
         blocking.append(f"Data quality is {score:.2f}; at least {MINIMUM_SCORE:.2f} is required.")
     for name, why in leaking_features(data).items():
         blocking.append(f"Feature {name} gives the target away: {why}. Leave it out.")
+    blocking += _boundless(data)
     if rows := shared(data.row_keys, planned):
         blocking.append(
             f"{rows} rows have the same features as a row in another split; "
             "split by groups, so that equal rows stay together."
         )
-    return Quality(score, dimensions, tuple(blocking), tuple(_warnings(data)))
+    return Quality(score, dimensions, tuple(blocking), tuple(_warnings(data, planned)))
 
 
 def _dimensions(data: Dataset, now: datetime) -> dict[str, Dimension]:
@@ -153,15 +155,34 @@ def _timeliness(data: Dataset, now: datetime) -> tuple[float | None, str]:
     return min(1.0, max(0.0, share)), f"The newest row is {age:.0f} days old."
 
 
-def _warnings(data: Dataset) -> list[str]:
+def _boundless(data: Dataset) -> list[str]:
+    """Trees compute in single precision: what is beyond it is as infinite to them."""
+    reasons = []
+    for name in set(data.features) - set(data.categories):
+        values = data.frame[name].to_numpy(dtype=float)
+        if rows := int((np.abs(values) > LARGEST).sum()):
+            reasons.append(
+                f"Feature {name} is infinite or beyond ±{LARGEST:.2g} in {rows} rows; leave the "
+                "value empty where it is not known."
+            )
+    return sorted(reasons)
+
+
+def _warnings(data: Dataset, planned: Splits) -> list[str]:
     unused = {
         "constant": "never varies",
         "identifier": "names rows",
         "time": "holds times",
     }
     keys = {*data.group_columns, data.time_column}
-    return [
+    found = [
         f"Column {column.name} {unused[column.kind]} and is not used as a feature."
         for column in data.schema
         if column.kind in unused and column.name not in keys
     ]
+    if data.group_columns and (rows := shared(data.groups, planned)):
+        found.append(
+            f"{rows} rows belong to a group ({', '.join(data.group_columns)}) that is in more than "
+            f"one split: the split is {planned.strategy.value}."
+        )
+    return found
