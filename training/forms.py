@@ -9,7 +9,7 @@ from django import forms
 from training.actions.request_selection import MAX_FOLDS
 from training.actions.request_training import MAX_SECONDS, MAX_TRIALS
 from training.models import Dataset, Experiment, Selection
-from training.models.experiment import CRITERIA
+from training.models.experiment import CRITERIA, is_measured
 from training.pipeline.algorithms import suits
 from training.pipeline.types import Balancing, Problem
 from training.queries import CRITERION_LABELS
@@ -84,7 +84,8 @@ class ExperimentForm(_ExperimentForm):
         found: dict[str, Any] = super().clean() or {}
         dataset = found.get("dataset")
         for name, (metric, _) in CRITERIA.items():
-            if dataset and found.get(name) is not None and not _measured(metric, dataset):
+            given = dataset and found.get(name) is not None
+            if given and not is_measured(metric, dataset.problem_type):
                 problem = dataset.get_problem_type_display().lower()
                 self.add_error(name, f"It is not measured for a {problem} problem.")
         return found
@@ -102,14 +103,6 @@ class ExperimentForm(_ExperimentForm):
     @property
     def criteria_fields(self) -> list[forms.BoundField]:
         return [self[name] for name in CRITERIA]
-
-
-def _measured(metric: str, dataset: Dataset) -> bool:
-    regression = metric in ("r2", "rmse")
-    problem = Problem(dataset.problem_type)
-    if problem is Problem.MULTICLASS:
-        return False
-    return regression == (problem is Problem.REGRESSION)
 
 
 class DatasetField(_DatasetField):

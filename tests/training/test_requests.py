@@ -62,6 +62,22 @@ def test_the_same_file_is_imported_once(people: SimpleNamespace, csv: Path) -> N
     assert roles == {"age": "feature", "income": "feature", "visits": "feature", "plan": "target"}
 
 
+@pytest.mark.parametrize(
+    "other", [{"group_columns": ("plan",)}, {"problem_type": "multiclass"}, {"time_column": "age"}]
+)
+def test_the_same_content_in_another_way_needs_another_name(
+    people: SimpleNamespace, tmp_path: Path, other: dict[str, Any]
+) -> None:
+    path = tmp_path / "f.csv"
+    rows = [f"{i},{'ab'[i % 2]},{i % 3}" for i in range(30)]
+    path.write_text("\n".join(["age,plan,visits", *rows]))
+    asked = {"actor": people.requester, "name": "v", "path": path, "target": "visits"}
+    import_dataset(**asked, problem_type="regression")
+    with pytest.raises(Conflict, match=r"regression, not grouped, not ordered in time\. Import"):
+        import_dataset(**{**asked, "problem_type": "regression", **other})
+    assert Dataset.objects.count() == 1
+
+
 def test_data_that_is_shipped_has_its_provenance(people: SimpleNamespace) -> None:
     found = import_shipped(
         actor=people.requester,
@@ -102,6 +118,7 @@ def test_bad_imports_leave_nothing(
         ({"name": ""}, InvalidInput, "name"),
         ({"criteria": {"minimum_auc": 0.3}}, InvalidInput, "minimum_auc"),
         ({"criteria": {"minimum_luck": 1}}, InvalidInput, "no success criterion"),
+        ({"criteria": {"minimum_r2": 0.5}}, InvalidInput, "not measured for a binary"),
     ],
 )
 def test_bad_experiments_are_refused(
@@ -150,7 +167,13 @@ def test_bad_trainings_are_refused(
 
 @pytest.mark.parametrize(
     "constraints",
-    [{"speed": 1}, {"max_latency_ms": -1}, {"max_memory_gb": "much"}, {"exclude": ["Deep"]}],
+    [
+        {"speed": 1},
+        {"max_latency_ms": -1},
+        {"max_memory_gb": "much"},
+        {"minimum_interpretability": 1.1},
+        {"exclude": ["Deep"]},
+    ],
 )
 def test_bad_constraints_are_refused(
     people: SimpleNamespace, experiment: Experiment, constraints: dict[str, Any]
@@ -158,6 +181,14 @@ def test_bad_constraints_are_refused(
     with pytest.raises(InvalidInput):
         request_selection(actor=people.requester, experiment=experiment, constraints=constraints)
     assert not Selection.objects.exists()
+
+
+def test_no_interpretability_at_all_may_be_asked_for(
+    people: SimpleNamespace, experiment: Experiment
+) -> None:
+    limits = {"minimum_interpretability": 0}
+    found = request_selection(actor=people.requester, experiment=experiment, constraints=limits)
+    assert found.constraints["minimum_interpretability"] == 0
 
 
 def test_the_operator_needs_no_role(experiment: Experiment) -> None:

@@ -14,7 +14,7 @@ from e2i_site.mlflow_connector.naming import PREFIX, experiment_name
 from e2i_site.trail.record import record
 from training import trail_events
 from training.models import Dataset, Experiment
-from training.models.experiment import CRITERIA
+from training.models.experiment import CRITERIA, is_measured
 from training.policies import may_create_experiment
 
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ def create_experiment(
 ) -> Experiment:
     """Create an experiment on `dataset`, which fixes the target and the type of problem.
 
-    `criteria`: success criteria by name, as in {"minimum_auc": .7}; unknown names are refused.
+    `criteria`: success criteria by name, as in {"minimum_auc": .7}; unknown names are refused, and
+    those that are not measured for the data set's problem.
     Raises `Refused`, `InvalidInput`, or `Conflict` when the id is taken.
     """
     may_create_experiment(actor).enforce()
@@ -60,7 +61,7 @@ def create_experiment(
         observation_window_days=observation_window_days,
         prediction_horizon_days=prediction_horizon_days,
         created_by=actor,
-        **_known(criteria or {}),
+        **_known(criteria or {}, dataset),
     )
     if Experiment.objects.filter(experiment_id=experiment_id).exists():
         raise Conflict(f"There is an experiment {experiment_id} already.")
@@ -88,13 +89,16 @@ def create_experiment(
     return experiment
 
 
-def _known(criteria: Mapping[str, float]) -> dict[str, float]:
+def _known(criteria: Mapping[str, float], dataset: Dataset) -> dict[str, float]:
     for name, limit in criteria.items():
         if name not in CRITERIA:
             raise InvalidInput(
                 f"There is no success criterion {name!r}; there are {', '.join(CRITERIA)}.",
                 field=name,
             )
+        if not is_measured(CRITERIA[name][0], dataset.problem_type):
+            problem = dataset.get_problem_type_display().lower()
+            raise InvalidInput(f"{name} is not measured for a {problem} problem.", field=name)
         if not math.isfinite(limit):
             raise InvalidInput(f"{name} must be a finite number, not {limit}.", field=name)
     return dict(criteria)

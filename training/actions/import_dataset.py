@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.validators import validate_slug
 from django.db import transaction
 
-from e2i_site.core.errors import InvalidInput
+from e2i_site.core.errors import Conflict, InvalidInput
 from e2i_site.trail.record import record
 from training import datasets, trail_events
 from training.choices import DatasetKind, ProblemType
@@ -38,7 +38,8 @@ def import_dataset(
 ) -> Dataset:
     """Import a CSV or Parquet file. `target` is a column, or a rule as in any = visits > 0.
 
-    The same content under the same name is imported once. Raises `Refused` or `InvalidInput`.
+    The same content under the same name is imported once. Raises `Refused`, `InvalidInput`, or
+    `Conflict` when it was imported with other groups, time or problem.
     """
     may_import_dataset(actor).enforce()
     suffix = path.suffix.lower()
@@ -123,7 +124,21 @@ def _create(
                 subject=row,
                 new={"digest": row.digest, "rows": row.row_count, "target": row.target},
             )
+    _refuse_other_roles(row, table)
     return row
+
+
+def _refuse_other_roles(row: Dataset, table: Table) -> None:
+    """Who imports the same content in another way must not get the first import's rows."""
+    stored = (tuple(row.group_columns), row.time_column, row.problem_type)
+    if stored == (table.group_columns, table.time_column, table.problem.value):
+        return
+    groups = f"grouped by {', '.join(row.group_columns)}" if row.group_columns else "not grouped"
+    time = f"ordered by {row.time_column}" if row.time_column else "not ordered in time"
+    raise Conflict(
+        f"{row.name} has this content already: {row.get_problem_type_display().lower()}, {groups}, "
+        f"{time}. Import it under another name."
+    )
 
 
 def _check_names(name: str, problem_type: str) -> None:

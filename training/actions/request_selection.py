@@ -80,7 +80,7 @@ def parse_constraints(raw: Mapping[str, Any]) -> Constraints:
     return Constraints(
         max_latency_ms=_positive(raw, "max_latency_ms"),
         max_memory_gb=_positive(raw, "max_memory_gb"),
-        minimum_interpretability=_positive(raw, "minimum_interpretability"),
+        minimum_interpretability=_share(raw, "minimum_interpretability"),
         exclude=tuple(raw.get("exclude", ())),
         preferred=tuple(raw.get("preferred", ())),
         causal_required=bool(raw.get("causal_required", False)),
@@ -88,10 +88,23 @@ def parse_constraints(raw: Mapping[str, Any]) -> Constraints:
 
 
 def _positive(raw: Mapping[str, Any], name: str) -> float | None:
+    value = _number(raw, name)
+    if value is not None and not 0 < value < math.inf:
+        raise InvalidInput(f"{name} must be a number above 0, not {value!r}.", field=name)
+    return value
+
+
+def _share(raw: Mapping[str, Any], name: str) -> float | None:
+    value = _number(raw, name)
+    if value is not None and not 0 <= value <= 1:
+        raise InvalidInput(f"{name} must be between 0 and 1, not {value!r}.", field=name)
+    return value
+
+
+def _number(raw: Mapping[str, Any], name: str) -> float | None:
     value = raw.get(name)
     if value is None:
         return None
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not 0 < value < math.inf:
-        raise InvalidInput(f"{name} must be a number above 0, not {value!r}.", field=name)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InvalidInput(f"{name} must be a number, not {value!r}.", field=name)
     return float(value)

@@ -24,6 +24,15 @@ CRITERIA: dict[str, tuple[str, str]] = {
     "minimum_r2": ("r2", "min"),
     "maximum_rmse": ("rmse", "max"),
 }
+
+
+def is_measured(metric: str, problem_type: str) -> bool:
+    """Whether a criterion's metric exists for the problem; those of several classes have none."""
+    if metric in ("r2", "rmse"):
+        return problem_type == ProblemType.REGRESSION
+    return problem_type == ProblemType.BINARY
+
+
 _RATIO = [MinValueValidator(0.0), MaxValueValidator(1.0)]
 
 
