@@ -26,6 +26,7 @@ FORMATS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 JSON, CSV = "application/json", "text/csv"
 
 _NUMBER_OR_NULL = {float, int, type(None)}
+_NO_ROWS = "The input has no rows."
 
 
 class UnsupportedMediaType(Exception):
@@ -148,9 +149,13 @@ def _format(document: Mapping[str, Any]) -> str:
 
 def _from_csv(body: bytes) -> pd.DataFrame:
     try:
-        return pd.read_csv(io.BytesIO(body), dtype=str, keep_default_na=False, na_values=[""])
+        frame = pd.read_csv(io.BytesIO(body), dtype=str, keep_default_na=False, na_values=[""])
     except (ValueError, UnicodeDecodeError) as error:
         raise BadRequest(f"The body is not CSV with a header line: {error}") from None
+    if len(frame) and not isinstance(frame.index, pd.RangeIndex):
+        # Without a name for each value pandas takes the first for a label, and moves the others.
+        raise BadRequest("A line has more values than the header has names.")
+    return frame
 
 
 def _from_split(value: Any, signature: Signature) -> Any:
@@ -261,6 +266,8 @@ def _enforce(data: Any, params: dict[str, Any] | None, signature: Signature) -> 
         raise BadRequest(f"Column missing: {', '.join(map(repr, missing))}.")
     known = [each for each in signature.columns if each.name in columns]
     frame = pd.DataFrame({each.name: convert(columns[each.name], each) for each in known})
+    if not len(frame):
+        raise BadRequest(_NO_ROWS)
     return ModelInput(frame, params, checked=signature.plain and len(known) == len(signature.names))
 
 
@@ -275,4 +282,6 @@ def _enforce_tensor(data: Any, tensor: Tensor | None) -> Any:
     array = _array(array, tensor) if array.dtype != np.dtype(tensor.dtype) else array
     if not _fits(array.shape, tensor.shape):
         raise BadRequest(f"The input has shape {array.shape}; the model takes {tensor.shape}.")
+    if array.shape[:1] == (0,):
+        raise BadRequest(_NO_ROWS)
     return array

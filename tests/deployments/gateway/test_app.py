@@ -73,10 +73,11 @@ def test_the_callers_mistakes_name_the_column_and_count_for_nobody(
     assert response.status_code == 400
     assert response.json()["detail"].startswith("Column 'mean perimeter', row 0: 'large'")
     assert send(setup, b"a,b\n1,2\n", **{"Content-Type": "text/html"}).status_code == 415
+    assert send(setup, saved.body(rows=0)).json()["detail"] == "The input has no rows."
     setup.settle()
     assert set(setup.rows.counts) == {1}
     counts = setup.rows.counts[1]
-    assert (counts.requests, counts.errors, counts.rejected) == (0, 0, 2)
+    assert (counts.requests, counts.errors, counts.rejected) == (0, 0, 3)
 
 
 def test_a_body_over_the_limit_is_refused(

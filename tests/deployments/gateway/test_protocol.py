@@ -75,6 +75,23 @@ def test_csv_gives_the_same_frame() -> None:
     pd.testing.assert_frame_equal(given.data, FRAME)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a,b\n", "The input has no rows."),
+        ("a,b\n1,2,\n", "A line has more values than the header has names."),
+        ("a,b\n1,2,3\n", "A line has more values than the header has names."),
+    ],
+)
+def test_csv_without_rows_or_with_values_that_have_no_name_is_refused(
+    text: str, message: str
+) -> None:
+    signature = Signature((Column("a", "double"), Column("b", "double")))
+    with pytest.raises(BadRequest) as error:
+        parse(text.encode(), CSV, signature)
+    assert str(error.value) == message
+
+
 def test_columns_are_put_in_order_and_unknown_ones_left_out() -> None:
     record = {"extra": 1, **dict(reversed(RECORDS[0].items()))}
     given = parse(body({"dataframe_records": [record]}), JSON, SIGNATURE)
@@ -143,6 +160,9 @@ def test_missing_columns_are_named() -> None:
         {"dataframe_records": [1]},
         {"inputs": {"age": [1], "visits": [1, 2]}},
         {"inputs": "text"},
+        {"inputs": []},
+        {"dataframe_records": []},
+        {"dataframe_split": {"columns": COLUMNS, "data": []}},
         {"dataframe_records": RECORDS, "params": {"temperature": 1}},
     ],
 )
@@ -256,6 +276,11 @@ class TestTensors:
     def test_other_shapes_are_refused(self) -> None:
         with pytest.raises(BadRequest, match="shape"):
             parse(body({"inputs": [[1, 2, 3]]}), JSON, self.signature)
+
+    def test_no_rows_are_refused(self) -> None:
+        empty = {"dataframe_split": {"columns": ["a", "b"], "data": []}}
+        with pytest.raises(BadRequest, match="no rows"):
+            parse(body(empty), JSON, self.signature)
 
 
 def test_optional_columns_may_be_absent_or_null() -> None:
