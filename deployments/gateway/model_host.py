@@ -14,9 +14,11 @@ from typing import Any
 import yaml
 
 from deployments.gateway import protocol
+from deployments.gateway.columns import BadRequest
 from deployments.gateway.signature import Signature
 from deployments.shadow.comparison import compare
 from deployments.store import ArtifactStore, input_example
+from e2i_site.mlflow_connector import models
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +107,15 @@ def _choose_path(pyfunc: Any, signature: Signature, example: bytes | None) -> tu
     """
 
     def careful(given: protocol.ModelInput) -> Any:
-        if given.params is not None:
-            return pyfunc.predict(given.data, params=given.params)
-        return pyfunc.predict(given.data)
+        try:
+            if given.params is not None:
+                return pyfunc.predict(given.data, params=given.params)
+            return pyfunc.predict(given.data)
+        except Exception:
+            # Nested columns and params are checked by MLflow alone.
+            if why := models.refusal(pyfunc, given.data, given.params):
+                raise BadRequest(why[:500]) from None
+            raise
 
     # The function that MLflow's own `predict` ends in; the model names it in MLmodel.
     inner = getattr(pyfunc, "_predict_fn", None)

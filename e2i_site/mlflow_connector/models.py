@@ -126,6 +126,23 @@ def load_pyfunc(path: Path | str) -> Any:
     return mlflow.pyfunc.load_model(str(path))
 
 
+def refusal(model: Any, data: Any, params: dict[str, Any] | None) -> str:
+    """Why a loaded model's own signature refuses this input; empty when it takes it."""
+    from mlflow import pyfunc
+    from mlflow.exceptions import MlflowException
+
+    check = getattr(pyfunc, "_validate_prediction_input", None)
+    metadata = getattr(model, "metadata", None)
+    if check is None or metadata is None:
+        return ""
+    try:
+        check(data, params, metadata.get_input_schema(), metadata.get_params_schema())
+    except MlflowException as error:
+        # Before it the message repeats the whole input.
+        return str(error).rpartition("Error: ")[2] or "The input does not fit the signature."
+    return ""
+
+
 def loading_modules(paths: Iterable[Path]) -> list[str]:
     """The modules that loading these local models takes, of MLflow and of libraries it names.
 

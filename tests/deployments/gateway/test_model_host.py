@@ -6,13 +6,17 @@ import json
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow.models import Model, infer_signature
 from sklearn.linear_model import LogisticRegression
 
 from deployments.gateway import protocol
+from deployments.gateway.columns import BadRequest
 from deployments.gateway.model_host import ModelHost, _choose_path
 from deployments.gateway.signature import Column, Signature
 from deployments.store import ArtifactStore
@@ -55,3 +59,32 @@ def test_the_quick_way_is_found_for_several_outputs(tmp_path: Path) -> None:
     example = json.dumps({"dataframe_split": rows.to_dict("split", index=False)}).encode()
     _, fast = _choose_path(pyfunc, signature, example)
     assert fast
+
+
+class Largest:
+    """The largest of each list; fails on an empty one."""
+
+    def predict(self, rows: pd.DataFrame, params: Any = None) -> list[float]:
+        return [max(values) for values in rows["values"]]
+
+
+@pytest.mark.parametrize(
+    ("row", "params", "error", "message"),
+    [
+        ("text", None, BadRequest, "Expected data to be list or numpy array, got str"),
+        ([1.0], {"scale": "much"}, BadRequest, "Invalid parameters found"),
+        ([], None, ValueError, "empty"),
+    ],
+)
+def test_what_only_mlflow_checks_is_the_callers_mistake_too(
+    row: Any, params: Any, error: type[Exception], message: str
+) -> None:
+    taken = infer_signature(pd.DataFrame({"values": [[1.0, 2.0]]}), params={"scale": 1.0})
+    signature = Signature.from_mlmodel({"signature": taken.to_dict()})
+    flavors = {"python_function": {"loader_module": "none"}}
+    pyfunc = mlflow.pyfunc.PyFuncModel(Model(flavors=flavors, signature=taken), Largest())
+    predict, _ = _choose_path(pyfunc, signature, None)
+    document = {"dataframe_records": [{"values": row}], "params": params}
+    given = protocol.parse(json.dumps(document).encode(), protocol.JSON, signature)
+    with pytest.raises(error, match=message):
+        predict(given)
