@@ -34,6 +34,7 @@ MOST_ERRORS = 0.05
 FEWEST_REQUESTS = 50
 KEEP_WARM = timedelta(minutes=30)
 READINESS_EVERY = timedelta(minutes=10)
+RETRY_ROLLBACK = timedelta(minutes=10)
 
 
 def watch(job: JobContext) -> dict[str, Any]:
@@ -189,7 +190,17 @@ def _slower(deployment: Deployment, traffic: Traffic) -> str:
 
 
 def _roll_back(deployment: Deployment, reason: str) -> int:
-    """1 when a rollback was asked for; without a way back the failure is only on record."""
+    """1 when a rollback was asked for; without a way back the failure is only on record.
+
+    One that failed a moment ago would fail again, and each is on record twice.
+    """
+    just_failed = Job.objects.filter(
+        key=f"roll_back:{deployment.pk}",
+        state=JobState.FAILED,
+        finished_at__gt=timezone.now() - RETRY_ROLLBACK,
+    )
+    if just_failed.exists():
+        return 0
     try:
         request_rollback(deployment=deployment, actor=None, reason=f"Automatic: {reason}")
     except E2IError as error:

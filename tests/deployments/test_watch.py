@@ -88,6 +88,16 @@ def test_measured_failures_ask_for_one_rollback(fault: str) -> None:
     assert TrailEntry.objects.filter(event="deployments.rollback.requested").count() == 1
 
 
+def test_a_rollback_that_failed_is_asked_for_again_after_a_while() -> None:
+    replaced(health_failures=3)
+    assert watch().result["rollbacks"] == 1
+    jobs = Job.objects.filter(kind="deployments.roll_back")
+    jobs.update(state=JobState.FAILED, finished_at=timezone.now())
+    assert watch().result["rollbacks"] == 0
+    jobs.update(finished_at=timezone.now() - timedelta(minutes=11))
+    assert watch().result["rollbacks"] == 1
+
+
 @pytest.mark.parametrize(
     ("requests", "errors"), [(100, 5), (49, 49), (100, 0)], ids=["at the limit", "few", "none"]
 )
