@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
@@ -22,6 +23,7 @@ POLL_SECONDS = 0.3
 POLLS = 50
 # A model that is not in memory after this long will not get there.
 PATIENCE = timedelta(minutes=10)
+LOADING = "loading"
 
 
 class Unfit(E2IError):
@@ -49,20 +51,23 @@ def package(deployment: Deployment) -> Path:
         raise Wait(f"Waits for MLflow to hand out the files: {error}", seconds=10) from error
 
 
-def wait_until_loaded(
-    deployment: Deployment, *, since: timedelta, alive: Callable[[], None]
-) -> None:
+def wait_until_loaded(deployment: Deployment, *, job: int, alive: Callable[[], None]) -> None:
     """Return once the gateway has the model, verified, in memory.
 
-    `since` is how long it has been asked to. Raises Unfit where it refuses, Wait where it does
-    not answer or needs longer. `alive` is called between looks and may raise.
+    Raises Unfit where it refuses, or answers and does not get there within the patience that
+    `job` has in all its rounds; Wait where it does not answer or needs longer. `alive` is called
+    between looks and may raise.
     """
     # Not at the start: it brings pandas into every process.
     from deployments.gateway.routes import RETRY_SECONDS
 
     client = GatewayClient()
     for poll in range(POLLS):
-        reply = _asked(lambda: client.check(deployment.endpoint_name, deployment.pk))
+        try:
+            reply = client.check(deployment.endpoint_name, deployment.pk)
+        except GatewayAway as error:
+            _mark_loading(deployment, {})
+            raise Wait(f"Waits for the gateway: {error}", seconds=5) from error
         if reply.ok:
             return
         # The gateway may still remember a failure from before the files were put right.
@@ -70,9 +75,25 @@ def wait_until_loaded(
             raise Unfit(f"The gateway refuses the model: {reply.detail}")
         alive()
         time.sleep(POLL_SECONDS)
-    if since > PATIENCE:
+    if _loading_for(deployment, job) > PATIENCE:
         raise Unfit(f"The gateway did not load the model in {PATIENCE}.")
     raise Wait(f"The gateway is still loading the model: {reply.detail}", seconds=3)
+
+
+def _loading_for(deployment: Deployment, job: int) -> timedelta:
+    """How long the gateway, which answers, has been loading the model for this job."""
+    mark = deployment.deployment_config.get(LOADING) or {}
+    if mark.get("job") != job:
+        mark = {"job": job, "since": timezone.now().isoformat()}
+        _mark_loading(deployment, mark)
+    return timezone.now() - datetime.fromisoformat(mark["since"])
+
+
+def _mark_loading(deployment: Deployment, mark: dict[str, Any]) -> None:
+    if mark == deployment.deployment_config.get(LOADING, {}):
+        return
+    deployment.deployment_config = {**deployment.deployment_config, LOADING: mark}
+    deployment.save(update_fields=["deployment_config"])
 
 
 def try_example(deployment: Deployment, files: Path) -> str:
@@ -109,11 +130,6 @@ def wait_until_served(deployment: Deployment) -> bool:
             return True
         time.sleep(POLL_SECONDS)
     return False
-
-
-def age(deployment: Deployment) -> timedelta:
-    """How long ago the deployment was asked for."""
-    return timezone.now() - deployment.created_at
 
 
 def _asked(question: Callable[[], Reply]) -> Reply:

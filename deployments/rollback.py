@@ -47,11 +47,7 @@ def _carry(job: JobContext, deployment: Deployment) -> Deployment:
     job.log(f"The files match sha256:{previous.artifact_digest}.")
     job.progress("Loading in the gateway", 1, STEPS)
     keep_warm(deployment=previous)
-    previous.refresh_from_db()
-    asked_at = previous.deactivated_at or timezone.now()
-    checks.wait_until_loaded(
-        previous, since=timezone.now() - asked_at, alive=job.raise_if_cancelled
-    )
+    checks.wait_until_loaded(previous, job=job.id, alive=job.raise_if_cancelled)
     job.progress("Checking health", 2, STEPS)
     health = checks.try_example(previous, files)
     job.progress("Switching", 3, STEPS)

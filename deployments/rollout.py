@@ -54,7 +54,7 @@ def _carry(job: JobContext, deployment: Deployment) -> None:
     Deployment.objects.filter(pk=deployment.pk, status=DeploymentStatus.PENDING).update(
         status=DeploymentStatus.DEPLOYING
     )
-    checks.wait_until_loaded(deployment, since=checks.age(deployment), alive=job.raise_if_cancelled)
+    checks.wait_until_loaded(deployment, job=job.id, alive=job.raise_if_cancelled)
     job.progress("Checking health", 2, STEPS)
     health = checks.try_example(deployment, files)
     job.log(health)
