@@ -20,6 +20,7 @@ from django.conf import settings as site
 from e2i_site.jobs import runner
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.mlflow_connector import get_connector
+from e2i_site.mlflow_connector.journal import ReplayResult
 from registry.models import RegistryEntry
 from tests.faults import FaultProxy
 from tests.training.conftest import perform, visits
@@ -125,6 +126,43 @@ def test_a_selection_made_without_mlflow_arrives_before_its_training(
     run.refresh_from_db()
     assert run.mlflow_available
     assert (run.optuna_study_name, run.optuna_trial_number) == ("", None)
+
+
+def test_a_selection_taken_up_again_keeps_nothing_of_the_attempt_before(
+    experiment: Experiment, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    selection = request_selection(actor=people.requester, experiment=experiment)
+    facts = {"framework": "xgboost", "outcome": "selected", "mlflow_run_id": "a" * 32}
+    selection.candidates.create(algorithm="XGBoost", **facts)
+    selection.selected_algorithm, selection.rationale = "XGBoost", {"primary_reason": "Best."}
+    selection.save()
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("training.pipeline.selector.run.select", fail)
+    assert perform(selection.job).state == JobState.FAILED
+    selection.refresh_from_db()
+    assert (selection.status, selection.selected_algorithm) == (RunStatus.FAILED, "")
+    assert not selection.rationale and not selection.candidates.exists()
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "shown"),
+    [
+        (RunStatus.FAILED, "ValueError: too few rows", "ValueError: too few rows"),
+        (RunStatus.FINISHED, "", "MLflow refused: a param"),
+    ],
+)
+def test_what_mlflow_refuses_does_not_hide_why_a_run_failed(
+    experiment: Experiment, people: SimpleNamespace, status: str, error: str, shown: str
+) -> None:
+    run = request_training(actor=people.requester, experiment=experiment, **QUICK)
+    run.status, run.error_message = status, error
+    refused = ReplayResult(run.journal_id, done=True, problems=("a param",))
+    deliver.store_training_ids(run, refused, get_connector())
+    run.refresh_from_db()
+    assert run.error_message == shown
 
 
 @pytest.mark.once

@@ -123,7 +123,8 @@ def store_training_ids(
     if result.run_id and run.model_digest:
         run.model_artifact_uri = result.model_uri or ""
         run.preprocessing_artifact_uri = f"runs:/{result.run_id}/preprocessing"
-    if result.problems:
+    if result.problems and (run.status == RunStatus.FINISHED or not run.error_message):
+        # Why a run failed matters more than what MLflow then refused of it.
         run.error_message = f"MLflow refused: {'; '.join(result.problems)}"
     run.save(
         update_fields=[

@@ -92,6 +92,14 @@ def summary(selection: Selection) -> dict[str, Any]:
 def _begin(selection: Selection) -> int:
     attempt = next_attempt(selection)
     close_journal(selection.journal_id)
+    with transaction.atomic():
+        selection.candidates.all().delete()
+        _reset(selection, attempt)
+    return attempt
+
+
+def _reset(selection: Selection, attempt: int) -> None:
+    """Nothing of an earlier attempt stays that this one may not reach."""
     selection.status = RunStatus.RUNNING
     selection.started_at = timezone.now()
     selection.completed_at = None
@@ -99,8 +107,9 @@ def _begin(selection: Selection) -> int:
     selection.journal_id = f"selection-{selection.pk}-{attempt}-{uuid.uuid4().hex[:12]}"
     selection.mlflow_run_id = None
     selection.mlflow_available = False
+    selection.selected_algorithm = selection.metric = ""
+    selection.history, selection.rationale = {}, {}
     selection.save()
-    return attempt
 
 
 def _select(selection: Selection, job: JobContext, attempt: int) -> SelectionResult:
