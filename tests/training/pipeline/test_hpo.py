@@ -159,6 +159,8 @@ def test_a_run_taken_up_again_owes_only_the_rest(
     assert states.count("COMPLETE") == 6
     assert states.count("FAIL") == 1
     assert "RUNNING" not in states
+    tried = {trial.params["alpha"] for trial in found.trials}
+    assert len(tried) == 6, "no parameters are tried twice"
 
 
 def test_two_runs_on_the_same_data_share_the_study(
@@ -180,6 +182,17 @@ def test_other_data_is_another_study_that_starts_from_the_first(
     assert second.study_name.startswith("e2i_exp_Ridge_hpo_")
     assert second.warm_started_from == first.study_name
     assert first.params["alpha"] in [trial.params["alpha"] for trial in second.trials]
+
+
+def test_a_study_that_another_worker_has_just_created_is_not_taken_for_ours(
+    request_: TuningRequest, folds: list[Prepared]
+) -> None:
+    theirs = optuna.create_study(
+        study_name=study_name("exp", "Ridge"), storage=request_.storage_url, direction="maximize"
+    )
+    found = tune(RIDGE, Problem.REGRESSION, folds, request_, MemoryRecorder())
+    assert found.study_name.startswith("e2i_exp_Ridge_hpo_")
+    assert theirs.trials == []
 
 
 def test_no_trials_means_the_defaults_and_says_so(

@@ -231,28 +231,34 @@ class _Search:
         request = self._request
         context = _context(request, self._algorithm, len(self._folds))
         name = study_name(request.experiment_id, self._algorithm.name)
-        study = self._create(name)
-        if study.user_attrs.get("context", context) != context:
-            study = self._create(f"{name}_{context[:8]}")
-        if "context" not in study.user_attrs:
-            self._begin(study, context)
+        study, created = self._create(name)
+        if created:
+            study.set_user_attr("context", context)
+        elif study.user_attrs.get("context") != context:
+            # Also where another worker has just created it and not yet said for which data.
+            study, _ = self._create(f"{name}_{context[:8]}")
+            study.set_user_attr("context", context)
+        # Begun with the same seed, a run taken up again would draw the same parameters again.
+        drawn = len(study.get_trials(deepcopy=False))
+        study.sampler = _sampler(request.seed + drawn)
+        if WARM_STARTED_FROM not in study.user_attrs:
+            self._begin(study)
         return study
 
-    def _create(self, name: str) -> optuna.Study:
+    def _create(self, name: str) -> tuple[optuna.Study, bool]:
+        """The study of that name, and whether it is new."""
         import optuna
 
-        return optuna.create_study(
-            study_name=name,
-            storage=self._storage,
-            direction="maximize",
-            load_if_exists=True,
-            sampler=optuna.samplers.TPESampler(
-                seed=self._request.seed, multivariate=True, n_startup_trials=STARTUP_TRIALS
-            ),
-            pruner=optuna.pruners.MedianPruner(n_startup_trials=PRUNER_STARTUP_TRIALS),
-        )
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=PRUNER_STARTUP_TRIALS)
+        try:
+            study = optuna.create_study(
+                study_name=name, storage=self._storage, direction="maximize", pruner=pruner
+            )
+        except optuna.exceptions.DuplicatedStudyError:
+            return optuna.load_study(study_name=name, storage=self._storage, pruner=pruner), False
+        return study, True
 
-    def _begin(self, study: optuna.Study, context: str) -> None:
+    def _begin(self, study: optuna.Study) -> None:
         request = self._request
         mine = profile(self._algorithm.name, self._problem, request.rows, request.features)
         space = set(self._algorithm.defaults)
@@ -265,7 +271,6 @@ class _Search:
         for key, value in mine.items():
             study.set_user_attr(key, value)
         study.set_user_attr(WARM_STARTED_FROM, found.study_name if found else "")
-        study.set_user_attr("context", context)
 
     def _close_interrupted(self) -> None:
         """Trials that a killed attempt of this run left running are failed, and run anew."""
@@ -299,6 +304,12 @@ def _connect_sqlite(path: str) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     return connection
+
+
+def _sampler(seed: int) -> optuna.samplers.TPESampler:
+    import optuna
+
+    return optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=STARTUP_TRIALS)
 
 
 def _context(request: TuningRequest, algorithm: Algorithm, folds: int) -> str:
