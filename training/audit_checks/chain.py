@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from e2i_site.audit.choices import Priority
 from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.mlflow_connector.naming import experiment_name
+from e2i_site.mlflow_connector.types import Run
 from training.audit_checks.rows import (
     delivered_runs,
     finished_selections,
@@ -105,7 +106,7 @@ def selection_leads_to_training(context: CheckContext) -> Iterator[SubjectOutcom
     priority=Priority.P2,
 )
 def hierarchy_holds(context: CheckContext) -> Iterator[SubjectOutcome]:
-    """e2i_model_trainer_{experiment_id}, and each trial's parent is the run that tuned."""
+    """e2i_model_trainer_{experiment_id}, and each trial's parent is an attempt of its training."""
     rows = list(delivered_runs())
     trials: dict[int, list[str]] = {}
     known = Trial.objects.filter(training_run__in=rows, mlflow_run_id__isnull=False)
@@ -119,11 +120,7 @@ def hierarchy_holds(context: CheckContext) -> Iterator[SubjectOutcome]:
             continue
         wanted = experiment_name("model_trainer", row.experiment.experiment_id)
         experiment = context.mlflow.experiments.get(run.experiment_id)
-        strays = [
-            each
-            for each in trials.get(row.pk, ())
-            if each in nested and nested[each].parent_run_id != run.run_id
-        ]
+        strays = _strays(context, row, [nested[e] for e in trials.get(row.pk, ()) if e in nested])
         evidence = {
             "experiment": experiment and experiment.name,
             "trials": len(trials.get(row.pk, ())),
@@ -136,3 +133,15 @@ def hierarchy_holds(context: CheckContext) -> Iterator[SubjectOutcome]:
             yield context.failed(row, message, evidence={**evidence, "strays": strays})
         else:
             yield context.passed(row, evidence=evidence)
+
+
+def _strays(context: CheckContext, row: TrainingRun, trials: list[Run]) -> list[str]:
+    """Trials below a run of something else; those of an interrupted attempt stay below its run."""
+    parents = {trial.parent_run_id for trial in trials} - {row.mlflow_run_id}
+    attempts = {
+        run_id
+        for run_id, run in context.mlflow.runs(each for each in parents if each).items()
+        if run.tags.get("e2i.training_run") == str(row.pk)
+    }
+    own = {row.mlflow_run_id, *attempts}
+    return [trial.run_id for trial in trials if trial.parent_run_id not in own]

@@ -128,6 +128,17 @@ def _changed_pipelines(run: TrainingRun, selection: Selection) -> None:
 
 def _changed_mlflow(run: TrainingRun) -> None:
     connector = get_connector()
+    for owner, outcome in (("another", "fail"), (str(run.pk), "pass")):
+        with connector.start_run(
+            f"e2i_model_trainer_{run.experiment.experiment_id}",  # type: ignore[union-attr]
+            run_name="interrupted",
+            tags={"e2i.training_run": owner},
+        ) as attempt:
+            pass
+        trial = run.trials.first()
+        assert trial is not None and trial.mlflow_run_id and attempt.mlflow_run_id
+        connector.set_run_tag(trial.mlflow_run_id, "mlflow.parentRunId", attempt.mlflow_run_id)
+        assert seen("5.2", run).outcome == outcome
     connector.set_run_tag(run.mlflow_run_id or "", "experiment_id", "another")
     assert "another experiment" in seen("5.1", run).message
     connector.transport.write("POST", "runs/delete", run_id=run.mlflow_run_id)
