@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from deployments.choices import DeploymentStatus
 from deployments.models import Deployment
 from deployments.store import DigestMismatch
 from e2i_site.core.errors import Conflict, InvalidInput, Refused
-from e2i_site.jobs.handlers import Wait
+from e2i_site.jobs.handlers import Cancelled, Wait
 from e2i_site.jobs.runner import JobContext
 from e2i_site.mlflow_connector import NotFound, Rejected
 from registry.actions.fail_promotion import note_rollout
@@ -65,7 +66,8 @@ def _carry(job: JobContext, deployment: Deployment) -> None:
         job.log("The gateway serves it.")
     else:
         job.log("The gateway has not switched yet; the watch looks after it.")
-    job.progress("Done", STEPS, STEPS)
+    with suppress(Cancelled):  # too late: it is switched
+        job.progress("Done", STEPS, STEPS)
 
 
 def _wait_while_hidden(deployment: Deployment) -> None:

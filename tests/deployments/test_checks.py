@@ -1,4 +1,4 @@
-"""How long a roll-out and a rollback wait for the gateway to have the model in memory."""
+"""How long a roll-out and a rollback wait for the gateway, and until when they can be cancelled."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from deployments import checks
 from deployments.choices import DeploymentStatus
 from deployments.gateway.client import GatewayAway, Reply
 from deployments.models import Deployment
+from deployments.rollback import roll_back
 from deployments.store import ArtifactStore
 from e2i_site.jobs.enqueue import enqueue
 from e2i_site.jobs.handlers import Wait
+from e2i_site.jobs.models import Job
+from e2i_site.jobs.runner import JobContext, claim
 from registry.choices import Stage
 from tests.deployments.conftest import SavedModels
 from tests.deployments.lifecycle import run_jobs
@@ -78,9 +81,9 @@ def test_what_waited_for_something_else_has_its_whole_time_to_load(gateway: Load
         wait(deployment, job=2)
 
 
-def test_a_rollback_does_not_wait_for_ever(
-    store: ArtifactStore, saved: SavedModels, settings: Any
-) -> None:
+@pytest.fixture
+def active(store: ArtifactStore, saved: SavedModels, settings: Any) -> Deployment:
+    """It has a retired deployment to go back to, whose files are in the store."""
     settings.ARTIFACT_STORE = store.path("0" * 64).parent.parent
     model = ModelFactory()
     facts = {"artifact_digest": saved.champion.digest}
@@ -89,13 +92,43 @@ def test_a_rollback_does_not_wait_for_ever(
         status=DeploymentStatus.RETIRED,
         **facts,
     )
-    active = DeploymentFactory(
-        entry=EntryFactory(model=model, stage=Stage.PRODUCTION), previous_deployment=before
-    )
-    enqueue("deployments.roll_back", payload={"deployment": active.pk, "reason": "Errors."})
+    entry = EntryFactory(model=model, stage=Stage.PRODUCTION)
+    found: Deployment = DeploymentFactory(entry=entry, previous_deployment=before)
+    return found
+
+
+def ask_for_rollback(active: Deployment) -> Job:
+    payload = {"deployment": active.pk, "reason": "Errors."}
+    return enqueue("deployments.roll_back", payload=payload)
+
+
+def test_who_cancels_after_the_switch_comes_too_late(
+    active: Deployment, gateway: Loading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = ask_for_rollback(active)
+    context = JobContext(*claim(job.pk))
+
+    def cancel_meanwhile(_: Deployment) -> bool:
+        context._stop.set()
+        return True
+
+    monkeypatch.setattr(checks, "wait_until_loaded", lambda *_, **__: None)
+    monkeypatch.setattr(checks, "try_example", lambda *_: "It answers.")
+    monkeypatch.setattr(checks, "wait_until_served", cancel_meanwhile)
+    assert roll_back(context) == {
+        "deployment": active.pk,
+        "active": active.previous_deployment_id,
+    }
+    active.refresh_from_db()
+    assert active.status == DeploymentStatus.ROLLED_BACK
+
+
+def test_a_rollback_does_not_wait_for_ever(active: Deployment) -> None:
+    ask_for_rollback(active)
     (job,) = run_jobs("deployments.roll_back")
     assert job.state == "waiting"
-    let_time_pass(before)
+    assert active.previous_deployment is not None
+    let_time_pass(active.previous_deployment)
     (job,) = run_jobs("deployments.roll_back")
     assert (job.state, job.attempt) == ("failed", 1)
     assert "did not load the model" in job.message

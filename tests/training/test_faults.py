@@ -9,15 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
 from django.conf import settings as site
 
 from e2i_site.jobs import runner
+from e2i_site.jobs.handlers import Cancelled, LeaseLost
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.mlflow_connector import get_connector
 from e2i_site.mlflow_connector.journal import ReplayResult
@@ -28,6 +31,7 @@ from training import datasets
 from training.actions import deliver
 from training.actions.create_experiment import create_experiment
 from training.actions.import_dataset import import_dataset
+from training.actions.record_nodes import NodeLog, Stopped
 from training.actions.request_selection import request_selection
 from training.actions.request_training import request_training
 from training.actions.settle import settle
@@ -238,6 +242,19 @@ def test_a_cancelled_training_is_killed_in_both_places(
     (logged,) = runs_in_mlflow(run)
     assert logged.status == "KILLED"
     assert not RegistryEntry.objects.exists()
+
+
+@pytest.mark.parametrize(("error", "stops"), [(Cancelled, False), (LeaseLost, True)])
+def test_a_node_that_began_is_stopped_at_its_start_only_by_a_lost_lease(
+    experiment: Experiment, people: SimpleNamespace, error: type[Exception], stops: bool
+) -> None:
+    run = request_training(actor=people.requester, experiment=experiment, **QUICK)
+    job = runner.JobContext(*runner.claim(run.job_id))
+    job.progress = Mock(side_effect=error("Stop."))  # type: ignore[method-assign]
+    expected = pytest.raises(Stopped) if stops else nullcontext()
+    with expected, NodeLog(job, run, 1).node("save_checkpoint"):
+        pass
+    assert run.nodes.get().outcome == (NodeOutcome.RUNNING if stops else NodeOutcome.SUCCEEDED)
 
 
 def test_a_job_that_ended_without_its_row_gives_the_row_a_true_end(

@@ -61,7 +61,12 @@ class NodeLog:
             started_at=timezone.now(),
         )
         self._present = row
-        self.progress(name.replace("_", " ").capitalize(), 0, 0)
+        try:
+            self.progress(name.replace("_", " ").capitalize(), 0, 0)
+        except Stopped as stop:
+            # Whether a cancelled run stops before this node was asked before it began.
+            if not isinstance(stop.cause, Cancelled):
+                raise
         note = NodeNote()
         try:
             yield note

@@ -65,12 +65,16 @@ class Steps:
         self._left = list(order)
         self.recorder = recorder
 
-    def run(self, name: str, work: Callable[[], Result]) -> Result:
-        """Run the next node. Raises `Blocked` when its result holds blocking reasons."""
+    def run(self, name: str, work: Callable[[], Result], *, stoppable: bool = True) -> Result:
+        """Run the next node, unless somebody asked the run to stop and it is `stoppable`.
+
+        Raises `Blocked` when its result holds blocking reasons.
+        """
         expected = self._left.pop(0) if self._left else "nothing"
         if name != expected:
             raise ValueError(f"Node {name} is out of order; {expected} comes next.")
-        self.recorder.raise_if_cancelled()
+        if stoppable:
+            self.recorder.raise_if_cancelled()
         with self.recorder.node(name) as note:
             result = work()
             note.detail.update(result.facts())

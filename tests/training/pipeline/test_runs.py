@@ -149,6 +149,22 @@ def test_a_failure_to_log_is_told_after_the_model_has_been_kept(
     assert digest(kept) == kept.name
 
 
+def test_who_cancels_a_logged_run_comes_too_late(
+    numbers: Dataset, request_: TrainingRequest, connector: MLflowConnector, tmp_path: Path
+) -> None:
+    class Cancelled(BaseException):
+        pass
+
+    class Recorder(MemoryRecorder):
+        def raise_if_cancelled(self) -> None:
+            if self.nodes and self.nodes[-1].name == "log_to_mlflow":
+                raise Cancelled
+
+    ridge = replace(request_, algorithm="Ridge")
+    found = run(numbers, ridge, connector, tmp_path, Recorder())
+    assert found.checkpoint is not None
+
+
 def test_the_same_request_gives_the_same_metrics(
     mixed: Dataset, request_: TrainingRequest, connector: MLflowConnector, tmp_path: Path
 ) -> None:

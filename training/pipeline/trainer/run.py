@@ -127,7 +127,9 @@ class _Training:
         if self._on_result is not None:
             self._on_result(self.result)
 
-    def _node(self, name: str, field: str, work: Callable[[], Result]) -> Result:
+    def _node(
+        self, name: str, field: str, work: Callable[[], Result], *, stoppable: bool = True
+    ) -> Result:
         """Run a node and keep its result, also when it blocks."""
 
         def kept() -> Result:
@@ -135,7 +137,7 @@ class _Training:
             self.update(**{field: found})
             return found
 
-        return self._steps.run(name, kept)
+        return self._steps.run(name, kept, stoppable=stoppable)
 
     def prepare(self) -> Splits:
         """The gates: the quality of the data, and the splits."""
@@ -188,7 +190,13 @@ class _Training:
             self._node("log_to_mlflow", "logged", lambda: self._log(run, found, folder))
         except Exception as error:
             failure = error
-        self._node("save_checkpoint", "checkpoint", lambda: Checkpoint(*log.keep(model, store)))
+        # MLflow has the version by now: whoever cancels comes too late.
+        self._node(
+            "save_checkpoint",
+            "checkpoint",
+            lambda: Checkpoint(*log.keep(model, store)),
+            stoppable=False,
+        )
         if failure is not None:
             raise failure
 
