@@ -83,8 +83,10 @@ class ExperimentForm(_ExperimentForm):
         """An experiment without criteria is possible; one with those of other problems is not."""
         found: dict[str, Any] = super().clean() or {}
         dataset = found.get("dataset")
+        if dataset is None:
+            return found
         for name, (metric, _) in CRITERIA.items():
-            given = dataset and found.get(name) is not None
+            given = found.get(name) is not None
             if given and not is_measured(metric, dataset.problem_type):
                 problem = dataset.get_problem_type_display().lower()
                 self.add_error(name, f"It is not measured for a {problem} problem.")

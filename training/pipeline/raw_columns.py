@@ -20,7 +20,7 @@ def plain(column: pd.Series) -> pd.Series:
     `InvalidInput` for a column of lists or other structures.
     """
     if pd.api.types.is_timedelta64_dtype(column):
-        return column.dt.total_seconds()
+        return pd.Series(column.dt.total_seconds())
     if column.dtype != object:
         return column
     kind = pd.api.types.infer_dtype(column, skipna=True)
