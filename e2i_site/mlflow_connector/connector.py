@@ -112,6 +112,14 @@ class MLflowConnector(Writes):
         """Runs that MLflow does not have to their end, oldest first. Makes no call."""
         return journal.pending(self.journal_dir)
 
+    def journal_ending(self, journal_id: str) -> str:
+        """How a run ends, delivered or not: FINISHED, FAILED, KILLED; empty while it has no end."""
+        found = journal.existing(self.journal_dir, journal_id)
+        if (delivered := found.delivered()) is not None:
+            return delivered.status or ""
+        last = found.operations()[-1:]
+        return str(last[0].data["status"]) if last and last[0].kind == "end" else ""
+
     def close_journal(self, journal_id: str, status: str = "KILLED") -> None:
         """Write the end of a run whose process died; one that has an end is left alone.
 

@@ -18,6 +18,7 @@ from unittest.mock import Mock
 import pandas as pd
 import pytest
 from django.conf import settings as site
+from django.db import OperationalError
 
 from e2i_site.jobs import runner
 from e2i_site.jobs.handlers import Cancelled, LeaseLost
@@ -28,7 +29,7 @@ from registry.models import RegistryEntry
 from tests.faults import FaultProxy
 from tests.training.conftest import perform, visits
 from training import datasets
-from training.actions import deliver
+from training.actions import deliver, run_training
 from training.actions.create_experiment import create_experiment
 from training.actions.import_dataset import import_dataset
 from training.actions.record_nodes import NodeLog, Stopped
@@ -219,6 +220,27 @@ def test_a_worker_killed_in_the_middle_is_taken_up_again(
     assert finished.run_id == run.mlflow_run_id
     assert TrainingRun.objects.filter(role="training").count() == 1
     assert len(versions_in_mlflow(run)) == RegistryEntry.objects.count() == 1
+
+
+def test_an_attempt_that_only_could_not_store_its_end_is_not_repeated(
+    experiment: Experiment, people: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = request_training(actor=people.requester, experiment=experiment, **QUICK | {"trials": 0})
+    end = run_training._end
+
+    def broken(*_: object) -> None:
+        monkeypatch.setattr(run_training, "_end", end)
+        raise OperationalError("the connection was lost")
+
+    monkeypatch.setattr(run_training, "_end", broken)
+    assert perform(run.job).state == JobState.QUEUED
+    run.refresh_from_db()
+    assert (run.status, run.attempt) == (RunStatus.RUNNING, 1)
+    assert perform(run.job).state == JobState.SUCCEEDED
+    run.refresh_from_db()
+    assert (run.status, run.attempt) == (RunStatus.FINISHED, 1)
+    journals = [each.journal_id for each in get_connector().pending_journals()]
+    assert [each for each in journals if each.startswith(f"training-{run.pk}-")] == [run.journal_id]
 
 
 def test_a_cancelled_training_is_killed_in_both_places(

@@ -10,6 +10,21 @@ from e2i_site.mlflow_connector import get_connector
 from e2i_site.mlflow_connector.errors import Conflict, NotFound
 
 
+def finish_journal(journal_id: str) -> bool:
+    """End the journal of an attempt that had done everything; whether it ends as FINISHED.
+
+    Raises `Wait` while the process that writes it still lives.
+    """
+    connector = get_connector()
+    try:
+        connector.close_journal(journal_id, "FINISHED")
+        return connector.journal_ending(journal_id) == "FINISHED"
+    except NotFound:
+        return False
+    except Conflict as error:
+        raise Wait("An earlier attempt is still running.", seconds=10) from error
+
+
 def close_journal(journal_id: str) -> None:
     """End an earlier attempt's journal as KILLED and have it delivered; "" is no journal.
 

@@ -16,11 +16,11 @@ from e2i_site.mlflow_connector.errors import NotFound
 from e2i_site.trail.record import record
 from training import datasets, trail_events
 from training.actions import deliver
-from training.actions.close_attempt import close_journal
+from training.actions.close_attempt import close_journal, finish_journal
 from training.actions.record_nodes import NodeLog, Stopped, next_attempt
 from training.actions.record_training import TrainingRecord, forget_attempt
 from training.actions.run_tags import tags_of
-from training.choices import RunStatus
+from training.choices import NodeOutcome, RunStatus
 from training.models import SplitDefinition, TrainingRun
 from training.pipeline.data import Dataset
 from training.pipeline.tracking import TrackedRun
@@ -44,6 +44,9 @@ def run_training(*, run_id: int, job: JobContext) -> dict[str, Any]:
     """
     run = TrainingRun.objects.select_related("experiment", "dataset", "selection").get(pk=run_id)
     if run.status == RunStatus.FINISHED:
+        return summary(run)
+    if _was_done(run):
+        _end(run, RunStatus.FINISHED)
         return summary(run)
     _begin(run)
     try:
@@ -90,6 +93,15 @@ def summary(run: TrainingRun) -> dict[str, Any]:
         "optuna_trial_number": run.optuna_trial_number,
         "error": run.error_message,
     }
+
+
+def _was_done(run: TrainingRun) -> bool:
+    """Whether an attempt died with only its end left to store: MLflow may have its version."""
+    if run.status != RunStatus.RUNNING or not run.model_digest:
+        return False
+    done = run.nodes.filter(attempt=run.attempt, outcome=NodeOutcome.SUCCEEDED)
+    last = {"log_to_mlflow", "save_checkpoint"}
+    return last <= set(done.values_list("name", flat=True)) and finish_journal(run.journal_id)
 
 
 def _begin(run: TrainingRun) -> None:
