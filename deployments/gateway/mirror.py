@@ -31,6 +31,11 @@ class Copy:
     champion: bytes | None = None
     champion_failed: bool = False
 
+    @property
+    def was_accepted(self) -> bool:
+        """Whether an active version took the request as one that it could answer."""
+        return self.champion is not None or self.champion_failed
+
 
 class Mirror:
     """A bounded queue and the threads that empty it. `offer` never waits.
@@ -109,7 +114,7 @@ class Mirror:
         """Let the shadow answer, and measure it as a caller would have seen it.
 
         A request that the active version accepts and the shadow's signature refuses is the
-        shadow's error: it could not have taken over.
+        shadow's error: it could not have taken over. Without an active version it is the caller's.
         """
         target = copy.shadow.target
         started = time.perf_counter()
@@ -117,6 +122,9 @@ class Mirror:
         try:
             content = answer(copy.shadow.model, copy.body, copy.content_type)
         except (BadRequest, UnsupportedMediaType) as error:
+            if not copy.was_accepted:
+                self._meter.rejected(target.deployment)
+                return
             failed = True
             logger.info("Shadow deployment %s refuses a request: %s", target.deployment, error)
         except Exception as error:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deployments.gateway.columns import BadRequest
 from deployments.gateway.routes import STANDBY, Target
 from deployments.gateway.runtime import Limits
 from deployments.store import ArtifactStore
@@ -197,6 +198,22 @@ def test_a_failing_shadow_fails_alone(
     setup.settle()
     shadow = setup.rows.counts[2]
     assert (shadow.requests, shadow.errors, shadow.compared) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("with_champion", [True, False])
+def test_what_only_the_shadow_refuses_is_its_error_where_a_champion_took_it(
+    build: Build, champion: Target, challenger: Target, saved: SavedModels, with_champion: bool
+) -> None:
+    def refuse(_: Any) -> Any:
+        raise BadRequest("Nested columns do not fit.")
+
+    setup = build(*([champion] if with_champion else []), challenger)
+    slow_down(setup, challenger.digest, refuse)
+    assert send(setup, saved.body()).status_code == (200 if with_champion else 503)
+    setup.settle()
+    shadow = setup.rows.counts[2]
+    assert (shadow.requests, shadow.errors) == ((1, 1) if with_champion else (0, 0))
+    assert shadow.rejected == (not with_champion)
 
 
 @pytest.mark.parametrize(
