@@ -30,7 +30,8 @@ def path_of(kind: str, location: str) -> Path:
 
 def read(kind: str, location: str) -> pd.DataFrame:
     """The raw table. Raises `InvalidInput` when it is not there or cannot be read."""
-    from training.pipeline.data import breast_cancer_frame, read_table
+    from training.pipeline.data import breast_cancer_frame
+    from training.pipeline.files import read_table
 
     if kind == DatasetKind.SKLEARN:
         if location not in SKLEARN:

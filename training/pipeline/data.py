@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import operator
 import re
-import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,7 +17,8 @@ import pandas as pd
 
 from e2i_site.core.errors import InvalidInput
 from training.pipeline.arrays import Ints
-from training.pipeline.raw_columns import plain
+from training.pipeline.files import read_table
+from training.pipeline.raw_columns import numbers_rows, plain
 from training.pipeline.types import Json, Problem
 
 # More classes than this in a numeric target means regression.
@@ -216,22 +215,6 @@ def build(
     )
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV (UTF-8, comma) or Parquet file. Raises `InvalidInput`."""
-    if not path.is_file():
-        raise InvalidInput(f"{path}: there is no such file.", field="file")
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        if path.suffix.lower() == ".csv":
-            return _read_csv(path)
-    except InvalidInput:
-        raise
-    except Exception as error:
-        raise InvalidInput(f"{path}: cannot be read: {error}", field="file") from None
-    raise InvalidInput(f"{path}: only .csv and .parquet files can be read.", field="file")
-
-
 def load_file(
     name: str,
     path: Path,
@@ -352,7 +335,7 @@ def _describe(column: pd.Series, *, is_time: bool) -> Column:
     elif distinct < 2:
         kind = "constant"
     elif numeric:
-        kind = "number"
+        kind = "identifier" if numbers_rows(column) else "number"
     elif distinct > IDENTIFIER_VALUES and distinct > IDENTIFIER_SHARE * len(column):
         kind = "identifier"
     else:
@@ -361,11 +344,10 @@ def _describe(column: pd.Series, *, is_time: bool) -> Column:
 
 
 def _clean(column: pd.Series, described: Column) -> pd.Series:
-    if described.kind == "number":
+    numeric = pd.api.types.is_numeric_dtype(column)
+    if described.kind == "number" or (numeric and described.kind in ("time", "identifier")):
         return column.astype("float64")
     if described.kind == "time":
-        if pd.api.types.is_numeric_dtype(column):
-            return column.astype("float64")
         try:
             return pd.to_datetime(column, utc=True, format="ISO8601")
         except (ValueError, TypeError):
@@ -375,24 +357,3 @@ def _clean(column: pd.Series, described: Column) -> pd.Series:
                 field="time_column",
             ) from None
     return column.astype("object").where(column.notna(), np.nan)
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Commas at the ends of lines are borne; values without a name are not."""
-    _refuse_double_header(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
-        try:
-            return pd.read_csv(path, index_col=False)
-        except pd.errors.ParserWarning:
-            raise InvalidInput(
-                f"{path}: its lines have more values than its header has names.", field="file"
-            ) from None
-
-
-def _refuse_double_header(path: Path) -> None:
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        header = next(csv.reader(lines), [])
-    doubles = sorted({name for name in header if header.count(name) > 1})
-    if doubles:
-        raise InvalidInput(f"{path}: the header names {', '.join(doubles)} twice.", field="file")

@@ -37,3 +37,11 @@ def plain(column: pd.Series) -> pd.Series:
             field="file",
         )
     return column.astype(str).where(column.notna(), np.nan)
+
+
+def numbers_rows(column: pd.Series) -> bool:
+    """Whether it is the row numbers that pandas writes into a file, under no name."""
+    if not str(column.name).startswith("Unnamed: "):
+        return False
+    values = column.to_numpy(dtype="float64", na_value=np.nan)
+    return bool(np.array_equal(values, np.arange(len(values)) + values[0])) and values[0] in (0, 1)

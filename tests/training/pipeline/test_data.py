@@ -12,14 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2i_site.core.errors import InvalidInput
-from training.pipeline.data import (
-    Dataset,
-    Target,
-    build,
-    content_digest,
-    load_file,
-    read_table,
-)
+from training.pipeline.data import Dataset, Target, build, content_digest, load_file
+from training.pipeline.files import read_table
 from training.pipeline.types import Problem
 
 FRAME = pd.DataFrame({"a": [1.0, 2.0, 3.0, 4.0], "b": list("xyxy"), "y": [0, 1, 0, 1]})
@@ -156,6 +150,16 @@ def test_commas_at_the_ends_of_lines_move_no_value(tmp_path: Path) -> None:
     (tmp_path / "f.csv").write_text("y,a,b\n0,1,2,\n1,3,4,\n")
     table = read_table(tmp_path / "f.csv")
     assert table.to_dict("list") == {"y": [0, 1], "a": [1, 3], "b": [2, 4]}
+
+
+@pytest.mark.parametrize(("first", "kind"), [(0, "identifier"), (7, "number")])
+def test_row_numbers_that_pandas_wrote_are_no_feature(
+    tmp_path: Path, first: int, kind: str
+) -> None:
+    FRAME.set_index(pd.RangeIndex(first, first + 4)).to_csv(tmp_path / "f.csv")
+    data = load_file("f", tmp_path / "f.csv", Target("y"))
+    assert data.schema[0].kind == kind
+    assert ("Unnamed: 0" in data.features) == (kind == "number")
 
 
 def test_a_missing_file_is_named(tmp_path) -> None:
