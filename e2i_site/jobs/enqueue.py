@@ -17,6 +17,8 @@ from e2i_site.trail import context
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
+TRIES = 3
+
 
 def enqueue(
     kind: str,
@@ -33,8 +35,6 @@ def enqueue(
     `subject` ("model:churn") orders jobs whose handler is ordered. KeyError for an unknown kind.
     """
     handler = find(kind)
-    if key and (existing := Job.objects.unfinished().filter(key=key).first()):
-        return existing
     job = Job(
         kind=kind,
         subject=subject,
@@ -46,10 +46,16 @@ def enqueue(
         actor=actor,
         request_id=context.current().request_id,
     )
-    try:
-        with transaction.atomic():
-            job.save(force_insert=True)
-    except IntegrityError:
-        return Job.objects.unfinished().get(key=key)
+    for tries_left in range(TRIES - 1, -1, -1):
+        if key and (existing := Job.objects.unfinished().filter(key=key).first()):
+            return existing
+        try:
+            with transaction.atomic():
+                job.save(force_insert=True)
+            break
+        except IntegrityError:
+            # Another was first, and may have ended before it could be looked up.
+            if not (key and tries_left):
+                raise
     transaction.on_commit(lambda: wake(job))
     return job

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -92,6 +93,22 @@ def test_a_key_gives_back_the_unfinished_job(kinds: dict) -> None:
     assert enqueue("tests.note", key="k") == first
     _run(first)
     assert enqueue("tests.note", key="k") != first
+
+
+def test_a_key_whose_job_ends_in_the_same_moment_gives_a_new_one(
+    kinds: dict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Job.save
+
+    def taken(self: Job, **options: Any) -> None:
+        monkeypatch.setattr(Job, "save", save)
+        raise IntegrityError("job_one_unfinished_a_key")
+
+    monkeypatch.setattr(Job, "save", taken)
+    assert enqueue("tests.note", key="once").state == JobState.QUEUED
+    with pytest.raises(IntegrityError):
+        monkeypatch.setattr(Job, "save", taken)
+        enqueue("tests.note")
 
 
 def test_the_database_holds_the_key_rule(kinds: dict) -> None:
