@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from deployments.models import Deployment, ShadowWindow, TrafficMinute
 from deployments.queries import Traffic, total
 from deployments.rollback import refresh_readiness
 from deployments.store import input_example
-from e2i_site.core.errors import E2IError
+from e2i_site.core.errors import Conflict, E2IError
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.jobs.runner import JobContext
 
@@ -68,7 +69,8 @@ def _end_abandoned(job: JobContext) -> None:
         if last is not None and last.state in (JobState.FAILED, JobState.CANCELLED):
             reason = f"Its roll-out ended: {last.message or last.get_state_display()}"
             job.log(f"{deployment}: {reason}")
-            fail_rollout(deployment=deployment, actor=None, reason=reason)
+            with suppress(Conflict):  # it was decided meanwhile
+                fail_rollout(deployment=deployment, actor=None, reason=reason)
 
 
 def _look_after(deployment: Deployment, now: datetime, counts: dict[str, int]) -> None:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from deployments.choices import DeploymentStatus, Strategy
 from deployments.models import Deployment
+from e2i_site.core.errors import Conflict
 from e2i_site.jobs.enqueue import enqueue
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.trail.models import TrailEntry
@@ -153,3 +154,16 @@ def test_a_roll_out_whose_job_ended_fails_with_its_promotion(state: str) -> None
     promotion.refresh_from_db()
     assert (deployment.status, promotion.state) == ("failed", PromotionState.FAILED)
     assert "Stopped by hand." in promotion.state_reason
+
+
+def test_a_roll_out_that_ends_during_the_round_does_not_end_the_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def decided(**_: object) -> None:
+        raise Conflict("The deployment is active already.")
+
+    monkeypatch.setattr("deployments.watch.fail_rollout", decided)
+    deployment = DeploymentFactory(status=DeploymentStatus.DEPLOYING)
+    job = enqueue("deployments.roll_out", key=f"roll_out:{deployment.pk}")
+    Job.objects.filter(pk=job.pk).update(state=JobState.CANCELLED)
+    assert watch().result["deployments"] == 1
