@@ -10,6 +10,7 @@ from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Count
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.cache import never_cache
 from prometheus_client import CollectorRegistry
@@ -18,7 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from deployments.models import Deployment
 from e2i_site import celery
-from e2i_site.audit.choices import FindingStatus, Priority
+from e2i_site.audit.choices import Priority
 from e2i_site.audit.models import Finding
 from e2i_site.jobs.breaker_store import DatabaseStore
 from e2i_site.jobs.models import Job, JobState
@@ -108,7 +109,7 @@ class _Figures:
             dict(Job.objects.order_by().values_list("state").annotate(Count("pk"))),
             JobState.values,
         )
-        opened = Finding.objects.filter(status=FindingStatus.OPEN).order_by()
+        opened = Finding.objects.open(timezone.now()).order_by()
         yield _counted(
             "e2i_open_findings",
             "Open audit findings, by priority",

@@ -16,7 +16,6 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 from e2i_site.activity.models import WebhookState
-from e2i_site.audit.choices import RunStatus
 from e2i_site.audit.models import AuditRun
 from e2i_site.jobs.breaker_store import NAME as BREAKER
 from e2i_site.jobs.models import BreakerRecord, Job
@@ -103,7 +102,7 @@ def site_status() -> SiteStatus:
 
 def _read() -> SiteStatus:
     breaker = BreakerRecord.objects.filter(name=BREAKER).values("data")
-    audits = AuditRun.objects.filter(status=RunStatus.FINISHED).order_by("-id")
+    audits = AuditRun.objects.finished().full().order_by("-id")
     asked = Job.objects.unfinished().exclude(key__startswith="every:").order_by()
     counted = asked.annotate(number=Func(F("pk"), function="COUNT")).values("number")
     narrow = WebhookState.objects.filter(sees_everything=False).values("account")

@@ -83,10 +83,10 @@ def headline(status: SiteStatus, findings: Sequence[Finding]) -> Headline:
     """Unsafe things first, then an audit that is missing or old, then MLflow, then all clear."""
     unsafe = [each for each in findings if each.priority == Priority.P0]
     if unsafe:
-        count = _of(len(unsafe), "thing is", "things are")
+        count = _of(_alike(unsafe), "thing is", "things are")
         return Headline("bad", f"{count} wrong or unsafe now.", unsafe[0].message)
     if findings:
-        count = _of(len(findings), "finding", "findings")
+        count = _of(_alike(findings), "finding", "findings")
         return Headline("bad", f"Evidence is missing: {count} of P1.", findings[0].message)
     if status.audited_at is None:
         return Headline(
@@ -101,6 +101,11 @@ def headline(status: SiteStatus, findings: Sequence[Finding]) -> Headline:
             "What serves goes on serving; what is to be written waits in order.",
         )
     return Headline("good", "Nothing is known to be unsafe: no open P0 or P1 finding.")
+
+
+def _alike(findings: Sequence[Finding]) -> int:
+    """How many open findings have this priority, shown or not."""
+    return int(findings[0].alike)  # type: ignore[attr-defined]
 
 
 def _of(count: int, one: str, many: str) -> str:
@@ -133,9 +138,13 @@ def _why(user: User, promotion: Promotion) -> str:
 
 
 def _urgent_findings() -> list[Finding]:
-    """The most urgent open P0 and P1 findings; `urgent` on each is how many there are in all."""
-    urgent = Finding.objects.open(timezone.now()).at_least(Priority.P1)
-    return list(urgent.defer("evidence").annotate(urgent=Window(Count("pk")))[:FINDINGS_SHOWN])
+    """The most urgent open P0 and P1 findings, each with `urgent`, how many there are in all, and
+    `alike`, how many of its priority."""
+    found = Finding.objects.open(timezone.now()).at_least(Priority.P1)
+    counted = found.annotate(
+        urgent=Window(Count("pk")), alike=Window(Count("pk"), partition_by="priority")
+    )
+    return list(counted.defer("evidence")[:FINDINGS_SHOWN])
 
 
 def _activity() -> list[dict[str, object]]:

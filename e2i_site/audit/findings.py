@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +19,8 @@ from e2i_site.audit.models.finding import fingerprint
 from e2i_site.audit.registry import Check, SubjectOutcome
 
 BATCH = 500
+# Characters that PostgreSQL stores in no text, or UTF-8 has none for; MLflow keeps them.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _CHANGING = [
     "title",
     "subject_label",
@@ -98,6 +102,24 @@ def resolve_orphans(run: AuditRun, now: datetime) -> None:
     _resolve(list(orphans.exclude(status=FindingStatus.RESOLVED)), run, now)
 
 
+def storable(outcome: SubjectOutcome) -> SubjectOutcome:
+    """The outcome with texts that every database stores; its evidence is `plain`'s business."""
+    subject = outcome.subject
+    texts = (subject.kind, subject.key, subject.label, subject.url)
+    if not _UNSTORABLE.search("".join((*texts, outcome.message))):
+        return outcome
+    return replace(
+        outcome,
+        subject=registry.Subject(*map(storable_text, texts)),
+        message=storable_text(outcome.message),
+    )
+
+
+def storable_text(text: str) -> str:
+    """The text with a mark in place of characters that no database stores."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
 def plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
     """Evidence as plain JSON; what JSON does not know becomes text, NaN too."""
     text = json.dumps(_finite(evidence), cls=_Encoder)
@@ -109,14 +131,16 @@ class _Encoder(DjangoJSONEncoder):
         try:
             return super().default(o)
         except TypeError:
-            return str(o)
+            return storable_text(str(o))
 
 
 def _finite(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _finite(each) for key, each in value.items()}
+        return {storable_text(str(key)): _finite(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_finite(each) for each in value]
+    if isinstance(value, str):
+        return storable_text(value)
     if isinstance(value, float) and value - value != 0:
         return str(value)
     return value

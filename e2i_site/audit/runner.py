@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 from django.utils import timezone
 
 from e2i_site.audit import findings, registry
@@ -56,7 +56,7 @@ def evaluate(check: Check, mlflow: MlflowView | None = None) -> Evaluation:
     seen: dict[tuple[str, str], SubjectOutcome] = {}
     own, message = [], ""
     try:
-        for outcome in check.function(CheckContext(check, mlflow)):
+        for outcome in map(findings.storable, check.function(CheckContext(check, mlflow))):
             key = (outcome.subject.kind, outcome.subject.key)
             seen[key] = _merge(seen[key], outcome) if key in seen else outcome
     except Unreachable as error:
@@ -64,6 +64,7 @@ def evaluate(check: Check, mlflow: MlflowView | None = None) -> Evaluation:
     except Exception as error:
         logger.exception("Check %s crashed", check.id)
         own, message = [Outcome.ERROR], f"The check crashed: {type(error).__name__}: {error}"
+    message = findings.storable_text(message)
     overall = worst([*own, *(each.outcome for each in seen.values())])
     return Evaluation(overall, tuple(seen.values()), message, time.perf_counter() - begun)
 
@@ -134,11 +135,19 @@ def abandon(run: AuditRun) -> None:
 
 
 def _keep(run: AuditRun, check: Check, evaluation: Evaluation) -> None:
-    """Store the outcomes; again when another audit opened one of the findings meanwhile."""
-    try:
-        _store(run, check, evaluation)
-    except IntegrityError:
-        _store(run, check, evaluation)
+    """Store the outcomes; again when another audit opened one of the findings meanwhile.
+
+    What the database does not take is an error of this check, and touches no finding.
+    """
+    for _ in range(2):
+        try:
+            return _store(run, check, evaluation)
+        except (IntegrityError, DataError, ValueError) as error:
+            refused = error
+    logger.error("Outcomes of check %s could not be stored", check.id, exc_info=refused)
+    message = f"Its outcomes could not be stored: {type(refused).__name__}: {refused}"
+    error_alone = Evaluation(Outcome.ERROR, (), findings.storable_text(message), evaluation.seconds)
+    return _store(run, check, error_alone)
 
 
 @transaction.atomic

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from django.forms import BaseForm
 from django.http import (
+    Http404,
     HttpRequest,
     HttpResponse,
     HttpResponseBase,
@@ -39,6 +40,8 @@ class ErrorPages:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if "\x00" in request.path_info:
+            raise Http404("No name has a NUL in it, and PostgreSQL takes none.")
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
@@ -93,6 +96,12 @@ def errors_on(form: BaseForm) -> Iterator[None]:
         form.add_error(None, list(error.reasons))
     except Conflict as error:
         form.add_error(None, str(error))
+
+
+def number_in(text: str) -> int | None:
+    """The whole number that `text` writes; None for any other, or one that no key can be."""
+    is_number = text.isascii() and text.isdecimal() and len(text) < 19
+    return int(text) if is_number else None
 
 
 def safe_url(request: HttpRequest, url: str, default: str = "") -> str:

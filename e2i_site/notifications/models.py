@@ -45,7 +45,7 @@ class Message(models.Model):
     event = models.CharField(max_length=80)
     title = models.CharField(max_length=300)
     text = models.TextField(blank=True)
-    url = models.CharField(max_length=500, blank=True, help_text="Path of its page on this site.")
+    url = models.TextField(blank=True, help_text="Path of its page on this site.")
     subject_type = models.CharField(max_length=80)
     subject_id = models.CharField(max_length=80)
     subject_label = models.CharField(max_length=300)

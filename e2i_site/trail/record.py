@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, models, transaction
+from django.db.models import Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from e2i_site.trail import context, events
@@ -101,7 +103,17 @@ def verify() -> Verification:
         previous = entry.hash
     if expected != head.length or previous != head.hash:
         return Verification(expected, False, expected + 1, "The end of the chain was cut off.")
+    if _is_longer_than_recorded():
+        return Verification(
+            expected, False, expected + 1, f"Entries stand behind the recorded end, {expected}."
+        )
     return Verification(expected, True, None, f"All {expected} entries fit the chain.")
+
+
+def _is_longer_than_recorded() -> bool:
+    """Whether entries stand behind the head; one query, for others may write meanwhile."""
+    end = TrailHead.objects.filter(pk=1).values("length")
+    return TrailEntry.objects.filter(id__gt=Coalesce(Subquery(end), 0)).exists()
 
 
 def entry_hash(entry: TrailEntry) -> str:

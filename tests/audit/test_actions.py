@@ -12,6 +12,7 @@ from e2i_site.audit.choices import Priority, RunStatus
 from e2i_site.audit.models import AuditRun, Finding
 from e2i_site.core.errors import Refused
 from e2i_site.jobs import runner as jobs
+from e2i_site.jobs.actions.cancel import cancel
 from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
 from tests.factories.people import UserFactory
@@ -70,6 +71,16 @@ def test_a_cancelled_audit_says_so(only_checks):
     assert claimed is not None
     jobs.execute(*claimed)
     assert Job.objects.get().state == "cancelled"
+
+
+def test_an_audit_cancelled_before_it_began_blocks_no_other(only_checks):
+    only_checks("2.1", lambda context: ())
+    auditor = UserFactory(roles=["auditor"])
+    first = start_audit(actor=auditor)
+    cancel(job=first.job, actor=auditor)
+    second = start_audit(actor=auditor)
+    first.refresh_from_db()
+    assert (first.status, second.status) == (RunStatus.ABANDONED, RunStatus.WAITING)
 
 
 @pytest.fixture

@@ -138,7 +138,7 @@ def test_one_check_or_phase_can_be_started(audited: Any, browser: Any) -> None:
     assert AuditRun.objects.latest("id").checks_total == 2
 
 
-@pytest.mark.parametrize("data", [{"check": "9.9"}, {"phase": "x"}, {"phase": "9"}])
+@pytest.mark.parametrize("data", [{"check": "9.9"}, {"phase": "x"}, {"phase": "²"}, {"phase": "9"}])
 def test_an_unknown_scope_is_a_clear_page(audited: Any, browser: Any, data: Any) -> None:
     before = AuditRun.objects.count()
     assert browser("auditor").post(reverse("audit:start"), data).status_code == 400
@@ -271,7 +271,8 @@ def test_a_format_that_cannot_be_made_here_says_why(
 def test_formats_and_runs_that_do_not_exist(audited: Any, browser: Any) -> None:
     client = browser("viewer")
     assert client.get(reverse("audit:report_download", args=["docx"])).status_code == 400
-    assert client.get(reverse("audit:report"), {"run": "x"}).status_code == 400
+    for number in ("x", "²", "9" * 5000):
+        assert client.get(reverse("audit:report"), {"run": number}).status_code == 400
     assert client.get(reverse("audit:report"), {"run": "999999"}).status_code == 404
 
 

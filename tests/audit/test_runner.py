@@ -4,7 +4,7 @@ import math
 from datetime import timedelta
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.utils import timezone
 
 from e2i_site.audit import runner
@@ -118,6 +118,38 @@ def test_evidence_of_any_kind_is_stored_as_plain_json(only_checks):
     run()
     stored = Finding.objects.get().evidence
     assert (stored["nan"], stored["inf"], stored["set"], stored["3"]) == ("nan", ["inf"], [1], None)
+
+
+def test_the_longest_address_and_what_no_database_stores_end_no_audit(only_checks):
+    """Names of 256 characters make addresses of thousands; PostgreSQL stores no NUL."""
+    model = Subject("mlflow.model", "a\x00b", "a\x00b", "/registry/models/" + "%E6%A8%A1" * 256)
+    evidence = {"tags": {"k\x00": ["v\x00", "\ud800"]}}
+
+    def odd(context):
+        yield context.failed(model, "The tag says \x00 and \ud800.", evidence=evidence)
+
+    only_checks("2.1", odd)
+    only_checks("2.2", lambda context: [context.passed("b")])
+    assert run().status == RunStatus.FINISHED
+    found = Finding.objects.get()
+    assert (found.subject_label, found.subject_url) == ("a\ufffdb", model.url)
+    assert found.message == "The tag says \ufffd and \ufffd."
+    assert found.evidence == {"tags": {"k\ufffd": ["v\ufffd", "\ufffd"]}}
+    assert result("2.2").outcome == Outcome.PASS
+
+
+def test_what_cannot_be_stored_is_an_error_of_its_check_alone(only_checks):
+    endless = Subject("k" * 81 if connection.vendor == "postgresql" else "k", "a", "a")
+
+    def odd(context):
+        yield context.failed(endless, "Wrong.", priority="P9")
+
+    only_checks("2.1", odd)
+    only_checks("2.2", lambda context: [context.passed("b")])
+    assert run().status == RunStatus.FINISHED
+    assert (result("2.1").outcome, result("2.1").subjects) == ("error", 0)
+    assert "could not be stored" in result("2.1").message
+    assert result("2.2").outcome == Outcome.PASS
 
 
 @pytest.mark.parametrize("scope", [{"phase": 9}, {"check_id": "9.9"}])

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from e2i_site import health
 from e2i_site.jobs.breaker_store import DatabaseStore
 from e2i_site.mlflow_connector.breaker import OPEN, BreakerData
+from tests.factories.audit import FindingFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.once]
 
@@ -64,6 +66,11 @@ def test_metrics_are_what_prometheus_reads(client: Any) -> None:
     assert families["e2i_breaker_openings"].samples[0].value == 3
     priorities = {s.labels["priority"] for s in families["e2i_open_findings"].samples}
     assert priorities == {"P0", "P1", "P2", "P3", "P4"}
+
+
+def test_a_finding_whose_waiver_ran_out_counts_as_open(client: Any) -> None:
+    FindingFactory(priority="P1", status="waived", waived_until=timezone.now())
+    assert 'e2i_open_findings{priority="P1"} 1.0' in client.get("/metrics").content.decode()
 
 
 def test_metrics_can_ask_for_a_token(client: Any, settings: Any) -> None:

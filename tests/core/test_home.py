@@ -14,6 +14,7 @@ from e2i_site.audit.models import AuditRun, Finding
 from e2i_site.core.roles import Role
 from registry.choices import GateOutcome, PromotionState
 from registry.models import SyncState
+from tests.factories.audit import AuditRunFactory
 from tests.factories.deployments import DeploymentFactory, TrafficMinuteFactory
 from tests.factories.registry import GateResultFactory, PromotionFactory, ReviewFactory
 
@@ -100,6 +101,18 @@ def test_what_is_unsafe_comes_first(client: Any, people: Any) -> None:
     assert response.context["findings_count"] == 2
 
 
+def test_what_is_unsafe_is_counted_beyond_what_is_shown(client: Any, people: Any) -> None:
+    run = audit()
+    for _ in range(8):
+        finding("P1", run)
+    assert "8 findings of P1." in home(client, people.viewer).content.decode()
+    for _ in range(7):
+        finding("P0", run)
+    response = home(client, people.viewer)
+    assert "7 things are wrong or unsafe now." in response.content.decode()
+    assert (len(response.context["findings"]), response.context["findings_count"]) == (6, 15)
+
+
 def test_a_waived_finding_is_not_unsafe_until_its_waiver_ends(client: Any, people: Any) -> None:
     soon = timezone.now() + timedelta(days=1)
     waived = finding("P0", audit(), status="waived", waived_until=soon)
@@ -110,6 +123,12 @@ def test_a_waived_finding_is_not_unsafe_until_its_waiver_ends(client: Any, peopl
 
 def test_an_old_audit_is_not_taken_for_a_clean_one(client: Any, people: Any) -> None:
     audit(minutes_ago=120)
+    assert "The last audit is old." in home(client, people.viewer).content.decode()
+
+
+def test_one_check_is_not_an_audit_of_everything(client: Any, people: Any) -> None:
+    audit(minutes_ago=120)
+    AuditRunFactory(check_id="1.1")
     assert "The last audit is old." in home(client, people.viewer).content.decode()
 
 

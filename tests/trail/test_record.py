@@ -101,6 +101,11 @@ def test_replacing_or_truncating_is_refused_too(user: User) -> None:
         ("UPDATE trail_entry SET actor_name = 'mallory' WHERE id = 1", 1),
         ("DELETE FROM trail_entry WHERE id = 2", 2),
         ("DELETE FROM trail_entry WHERE id = 3", 3),
+        ("DELETE FROM trail_head", 1),
+        (
+            "UPDATE trail_head SET length = 1, hash = (SELECT hash FROM trail_entry WHERE id = 1)",
+            2,
+        ),
     ],
 )
 def test_verification_names_the_first_bad_entry(user: User, sql: str, first_bad: int) -> None:

@@ -162,6 +162,7 @@ class ExperimentField(serializers.CharField):
 
     def to_internal_value(self, data: Any) -> Any:
         key = super().to_internal_value(data)
+        self.run_validators(key)  # before the database is asked, which takes no NUL
         found = Experiment.objects.select_related("dataset").filter(experiment_id=key).first()
         if found is None:
             raise serializers.ValidationError(f"There is no experiment {key!r}.")

@@ -55,7 +55,7 @@ class Finding(models.Model):
     subject_kind = models.CharField(max_length=80)
     subject_key = models.CharField(max_length=300)
     subject_label = models.CharField(max_length=300)
-    subject_url = models.CharField(max_length=500, blank=True)
+    subject_url = models.TextField(blank=True)
     priority = models.CharField(max_length=2, choices=Priority.choices)
     message = models.TextField()
     remediation = models.TextField()
@@ -142,7 +142,7 @@ class Finding(models.Model):
             "message": self.message,
             "remediation": self.remediation,
             "evidence": self.evidence,
-            "status": self.status,
+            "status": self.shown_status,
             "first_seen": self.first_seen.isoformat(),
             "last_seen": self.last_seen.isoformat(),
             "occurrences": self.occurrences,

@@ -23,12 +23,15 @@ class AuditRunQuerySet(models.QuerySet["AuditRun"]):
     def finished(self) -> AuditRunQuerySet:
         return self.filter(status=RunStatus.FINISHED)
 
+    def full(self) -> AuditRunQuerySet:
+        """Runs of all checks."""
+        return self.filter(phase=None, check_id="")
+
     def abandon_silent(self, now: datetime) -> int:
         """Mark runs whose process died. A run that a job still holds is left to the job."""
-        silent = self.unfinished().filter(beat_at__lt=now - SILENT_AFTER)
-        dead = silent.filter(
-            Q(job__isnull=True) | Q(job__state__in=("succeeded", "failed", "cancelled"))
-        )
+        silent = Q(job__isnull=True, beat_at__lt=now - SILENT_AFTER)
+        ended = Q(job__state__in=("succeeded", "failed", "cancelled"))
+        dead = self.unfinished().filter(silent | ended)
         return AuditRun.objects.filter(pk__in=list(dead.values_list("pk", flat=True))).update(
             status=RunStatus.ABANDONED, finished_at=now
         )
@@ -95,8 +98,11 @@ class AuditRun(models.Model):
         return self.status in (RunStatus.FINISHED, RunStatus.ABANDONED)
 
     def is_silent(self, now: datetime) -> bool:
-        """True when nothing was heard of it for so long that its process must have died."""
-        return not self.is_finished and now - self.beat_at > SILENT_AFTER
+        """True when nobody is at it any more: its job has ended, or nothing was heard for long."""
+        if self.is_finished:
+            return False
+        job_ended = self.job is not None and self.job.is_finished
+        return job_ended or now - self.beat_at > SILENT_AFTER
 
     @property
     def is_full(self) -> bool:
@@ -197,7 +203,7 @@ class SubjectResult(models.Model):
     subject_kind = models.CharField(max_length=80)
     subject_key = models.CharField(max_length=300)
     subject_label = models.CharField(max_length=300)
-    subject_url = models.CharField(max_length=500, blank=True)
+    subject_url = models.TextField(blank=True)
     outcome = models.CharField(max_length=14, choices=Outcome.choices)
     priority = models.CharField(max_length=2, choices=Priority.choices, null=True, blank=True)
     message = models.TextField(blank=True)

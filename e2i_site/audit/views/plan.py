@@ -15,7 +15,7 @@ from e2i_site.audit import queries, report, state
 from e2i_site.audit.actions.start_audit import start_audit
 from e2i_site.audit.policies import may_start
 from e2i_site.core.errors import InvalidInput
-from e2i_site.core.http import go_to
+from e2i_site.core.http import go_to, number_in
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
@@ -55,12 +55,13 @@ def progress(request: HttpRequest) -> HttpResponse:
 @require_POST
 def start(request: HttpRequest) -> HttpResponse:
     """Start an audit of everything, of `phase` or of `check`."""
-    phase = request.POST.get("phase", "")
-    if phase and not phase.isdigit():
-        raise InvalidInput(f"{phase[:20]!r} is no phase of the plan.")
+    asked = request.POST.get("phase", "")
+    phase = number_in(asked)
+    if asked and phase is None:
+        raise InvalidInput(f"{asked[:20]!r} is no phase of the plan.")
     run = start_audit(
         actor=cast("User", request.user),
-        phase=int(phase) if phase else None,
+        phase=phase,
         check_id=request.POST.get("check") or None,
     )
     messages.success(request, f"{run} has started: {run.scope}.")

@@ -17,6 +17,7 @@ from e2i_site.audit.models import AuditRun, SubjectResult
 from e2i_site.audit.policies import may_start
 from e2i_site.core.decision import Decision
 from e2i_site.core.errors import ConfigurationError, InvalidInput
+from e2i_site.core.http import number_in
 from e2i_site.core.paging import keyset_page
 from e2i_site.core.partials import render_page
 
@@ -26,7 +27,7 @@ PAGE = 100
 @require_GET
 def runs(request: HttpRequest) -> HttpResponse:
     """All audit runs, newest first."""
-    found = AuditRunFilter(request.GET, AuditRun.objects.select_related("started_by"))
+    found = AuditRunFilter(request.GET, AuditRun.objects.select_related("started_by", "job"))
     page = keyset_page(found.qs, request)
     running = queries.going_on(page.rows, timezone.now())
     context = {
@@ -111,6 +112,6 @@ def _run_of(request: HttpRequest) -> AuditRun | None:
     number = request.GET.get("run", "")
     if not number:
         return None
-    if not number.isdigit():
+    if (pk := number_in(number)) is None:
         raise InvalidInput(f"{number[:20]!r} is no number of an audit run.")
-    return get_object_or_404(AuditRun, pk=int(number))
+    return get_object_or_404(AuditRun, pk=pk)

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_http_methods, require_POST
 
+from e2i_site.core.errors import InvalidInput
 from e2i_site.core.http import go_to, next_url
 from e2i_site.notifications import events
 from e2i_site.notifications.forms import WebhookForm
@@ -86,6 +87,8 @@ def set_watch(request: HttpRequest) -> HttpResponse:
     """Watch a scope, or watch it no more."""
     user = cast(User, request.user)
     scope = request.POST.get("scope", "").strip()[:300]
+    if "\x00" in scope:
+        raise InvalidInput("No model has a NUL in its name.")
     if request.POST.get("on") == "1" and scope:
         watch(user, scope)
     else:
