@@ -42,6 +42,8 @@ class ErrorPages:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if "\x00" in request.path_info:
             raise Http404("No name has a NUL in it, and PostgreSQL takes none.")
+        if "%00" in request.META.get("QUERY_STRING", "") and not request.path.startswith("/api/"):
+            return problem_page(request, InvalidInput("The address has a NUL in it."))
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:

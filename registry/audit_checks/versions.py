@@ -27,7 +27,8 @@ _UNUSED = (Stage.ARCHIVED, Stage.DEPRECATED)
 
 def _entries() -> QuerySet[RegistryEntry]:
     """Versions that MLflow should still have."""
-    return RegistryEntry.objects.select_related("training_run").filter(deleted_in_mlflow=False)
+    entries = RegistryEntry.objects.select_related("training_run", "model")
+    return entries.filter(deleted_in_mlflow=False)
 
 
 @check(
@@ -175,8 +176,10 @@ def no_deprecated_stage(context: CheckContext) -> Iterator[SubjectOutcome]:
     """`current_stage` is unset on every version that is mirrored here."""
     for entry in _entries():
         version = context.mlflow.versions.get((entry.model_id, entry.model_version))
+        if version is None and entry.model.hidden_since:
+            yield context.inconclusive(entry, HIDDEN)
         if version is None:
-            continue
+            continue  # 3.3 speaks of those
         if version.stage in ("", "None"):
             yield context.passed(entry)
         else:

@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from e2i_site.core.decision import Decision
+from e2i_site.core.http import number_in
 from e2i_site.core.partials import render_page
 from e2i_site.trail.models import TrailEntry
 from registry import trail_events
@@ -102,9 +103,9 @@ def _chosen(
     request: HttpRequest, key: str, versions: Mapping[int, PromotionPolicy], default: int
 ) -> PromotionPolicy:
     asked = request.GET.get(key, "")
-    number = int(asked) if asked.isdecimal() else default
-    if number not in versions:
-        raise Http404(f"There is no version {number} of this policy.")
+    number = number_in(asked) if asked.isdecimal() else default
+    if number is None or number not in versions:
+        raise Http404(f"There is no version {asked[:20] or default} of this policy.")
     return versions[number]
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from e2i_site.core.errors import Conflict, InvalidInput, Refused
-from e2i_site.core.http import go_to
+from e2i_site.core.http import go_to, number_in
 from e2i_site.core.moments import past_moment
 from e2i_site.core.partials import render_page
 from registry.actions.publish_policy import publish_in_person
@@ -107,9 +107,9 @@ def _beginning(request: HttpRequest) -> tuple[str, str]:
         return BLANK, ""
     versions = {each.version: each for each in PromotionPolicy.objects.filter(name=name)}
     newest = max(versions, default=0)
-    wanted = int(number) if number.isdecimal() else newest
-    if wanted not in versions:
-        raise Http404(f"There is no version {wanted} of policy {name}.")
+    wanted = number_in(number) if number.isdecimal() else newest
+    if wanted is None or wanted not in versions:
+        raise Http404(f"There is no version {number[:20] or newest} of policy {name}.")
     return source_of(versions[wanted]), str(versions[newest])
 
 

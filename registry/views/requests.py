@@ -9,7 +9,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.http import require_http_methods
 
-from e2i_site.core.http import errors_on, go_to
+from e2i_site.core.http import errors_on, go_to, number_in
 from e2i_site.core.partials import render_page
 from registry import queries
 from registry.actions.request_promotion import request_promotion
@@ -50,7 +50,8 @@ def _entry(request: HttpRequest) -> RegistryEntry | None:
     name, number = request.GET.get("model", ""), request.GET.get("version", "")
     if not name or not number:
         return None
-    entry = queries.version(name, int(number)).first() if number.isdecimal() else None
+    known = number_in(number)
+    entry = queries.version(name, known).first() if known is not None else None
     if entry is None:
         raise Http404(f"There is no version {number} of {name}.")
     return entry

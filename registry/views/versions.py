@@ -9,6 +9,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from e2i_site.core.http import number_in
 from e2i_site.core.partials import render_page
 from registry import queries
 from registry.comparison import columns, compare
@@ -64,20 +65,21 @@ def compare_two(request: HttpRequest, name: str) -> HttpResponse:
         model.entries.order_by("-model_version").values_list("model_version", flat=True)[:200]
     )
     a, b = request.GET.get("a", ""), request.GET.get("b", "")
-    if not (a.isdecimal() and b.isdecimal()):
+    before, after = number_in(a), number_in(b)
+    if before is None or after is None:
         if len(numbers) < 2:
             raise Http404(f"{name} has fewer than two versions to compare.")
         url = reverse("registry:compare", args=[name])
         return redirect(f"{url}?a={numbers[1]}&b={numbers[0]}")
-    found = queries.versions_for_comparison(name, {int(a), int(b)})
-    if int(a) not in found or int(b) not in found:
+    found = queries.versions_for_comparison(name, {before, after})
+    if before not in found or after not in found:
         raise Http404(f"{name} has no version {a} or no version {b}.")
-    comparison = compare(found[int(b)], found[int(a)])
+    comparison = compare(found[after], found[before])
     context = {
         "model": model,
         "numbers": numbers,
-        "a": int(a),
-        "b": int(b),
+        "a": before,
+        "b": after,
         "comparison": comparison,
         "metrics": with_forests(comparison),
         "everything": request.GET.get("all") == "1",

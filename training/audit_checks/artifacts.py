@@ -11,7 +11,13 @@ from e2i_site.audit.choices import Priority
 from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.mlflow_connector.errors import NotFound
 from e2i_site.mlflow_connector.types import LoggedModel
-from training.audit_checks.rows import delivered_runs, examined_runs, with_mlflow
+from training.audit_checks.rows import (
+    HIDDEN,
+    delivered_runs,
+    examined_runs,
+    is_hidden,
+    with_mlflow,
+)
 from training.models import TrainingRun
 
 # What a model's requirements must name for its framework.
@@ -33,7 +39,9 @@ def models_are_there(context: CheckContext) -> Iterator[SubjectOutcome]:
     for row in delivered_runs():
         found = models.get(row.mlflow_run_id or "", [])
         ready = [each for each in found if each.status == "READY"]
-        if not ready:
+        if not ready and is_hidden(row):
+            yield context.inconclusive(row, HIDDEN)
+        elif not ready:
             message = "Its model is not complete." if found else "MLflow has no model of this run."
             yield context.failed(row, message)
         elif row.model_artifact_uri not in [each.uri for each in ready]:
@@ -48,8 +56,9 @@ def models_are_there(context: CheckContext) -> Iterator[SubjectOutcome]:
 
 
 def _models(context: CheckContext) -> dict[str, list[LoggedModel]]:
-    """Logged models by run, of the experiments that the trainer's runs live in."""
-    wanted = {each.mlflow_experiment_id for each in delivered_runs() if each.mlflow_experiment_id}
+    """Logged models by run, of the experiments that the trainer's runs live in and we may read."""
+    rows = [each for each in delivered_runs() if not is_hidden(each)]
+    wanted = {each.mlflow_experiment_id for each in rows if each.mlflow_experiment_id}
     found: dict[str, list[LoggedModel]] = {}
     for model in context.connector.find_logged_models(sorted(wanted)) if wanted else ():
         found.setdefault(model.source_run_id, []).append(model)
@@ -95,8 +104,10 @@ def framework_is_true(context: CheckContext) -> Iterator[SubjectOutcome]:
 
     opened = {each.pk for each in examined_runs()}
     for row, run in with_mlflow(context, delivered_runs()):
+        if run is None and is_hidden(row):
+            yield context.inconclusive(row, HIDDEN)
         if run is None:
-            continue
+            continue  # 2.1 speaks of those
         evidence = {
             "row": row.framework,
             "parameter": run.params.get("framework"),

@@ -9,8 +9,11 @@ from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.mlflow_connector.naming import experiment_name
 from e2i_site.mlflow_connector.types import Run
 from training.audit_checks.rows import (
+    HIDDEN,
     delivered_runs,
     finished_selections,
+    hidden_runs,
+    is_hidden,
     is_run_id,
     trainer_runs,
     with_mlflow,
@@ -34,8 +37,12 @@ def nothing_is_simulated(context: CheckContext) -> Iterator[SubjectOutcome]:
             yield _waiting_outcome(context, row)
     delivered = [each for each in rows if each.mlflow_available]
     known = context.mlflow.runs(each.mlflow_run_id for each in delivered if each.mlflow_run_id)
+    ids = {each.mlflow_run_id or "" for each in delivered}
+    hidden = hidden_runs(ids - known.keys())
     for row in delivered:
         run = known.get(row.mlflow_run_id or "")
+        if run is None and row.mlflow_run_id in hidden:
+            yield context.inconclusive(row, HIDDEN)
         if run is None:
             continue  # 2.1, 2.4 and 3.1 speak of those
         if run.status == "FINISHED":
@@ -93,8 +100,10 @@ def selection_leads_to_training(context: CheckContext) -> Iterator[SubjectOutcom
         }
         if problems:
             yield context.failed(row, " ".join(problems), evidence=evidence)
-        else:
+        elif run is not None:
             yield context.passed(row, evidence=evidence)
+        elif is_hidden(row):
+            yield context.inconclusive(row, HIDDEN)
 
 
 @check(
@@ -116,6 +125,8 @@ def hierarchy_holds(context: CheckContext) -> Iterator[SubjectOutcome]:
         each for some in trials.values() for each in some if is_run_id(each)
     )
     for row, run in with_mlflow(context, rows):
+        if run is None and is_hidden(row):
+            yield context.inconclusive(row, HIDDEN)
         if run is None or row.experiment is None:
             continue
         wanted = experiment_name("model_trainer", row.experiment.experiment_id)

@@ -13,7 +13,7 @@ from django.db.models import Q
 from e2i_site.audit.choices import Priority
 from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.mlflow_connector.types import Run
-from training.audit_checks.rows import with_mlflow
+from training.audit_checks.rows import HIDDEN, is_hidden, with_mlflow
 from training.choices import RunRole, RunSource, RunStatus
 from training.models import TrainingRun
 
@@ -51,10 +51,13 @@ def rows_equal_mlflow(context: CheckContext) -> Iterator[SubjectOutcome]:
     rows = (
         TrainingRun.objects.filter(mlflow_available=True, deleted_in_mlflow=False)
         .filter(Q(source=RunSource.E2I, role=RunRole.TRAINING) | behind_a_version)
+        .select_related("mlflow_experiment")
         .defer("evaluation", "request", "feature_names")
         .distinct()
     )
     for row, run in with_mlflow(context, rows):
+        if run is None and is_hidden(row):
+            yield context.inconclusive(row, HIDDEN)
         if run is None or run.is_deleted:
             continue  # 2.1 and 3.4 speak of those
         differences = list(_common(row, run))

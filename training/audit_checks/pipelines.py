@@ -10,7 +10,7 @@ from django.db.models import Prefetch
 from e2i_site.audit.choices import Priority
 from e2i_site.audit.registry import CheckContext, SubjectOutcome, check
 from e2i_site.mlflow_connector.naming import experiment_name
-from training.audit_checks.rows import finished_selections
+from training.audit_checks.rows import HIDDEN, finished_selections, hidden_runs
 from training.audit_checks.runs import order_outcome
 from training.choices import CandidateOutcome, CandidateRole, RunRole, RunStatus
 from training.models import Candidate, PipelineNode, Selection, TrainingRun
@@ -34,11 +34,14 @@ def selections_exist(context: CheckContext) -> Iterator[SubjectOutcome]:
     rows = finished_selections().filter(mlflow_available=True)
     selections = list(rows.prefetch_related(Prefetch("nodes", nodes)))
     runs = context.mlflow.runs(each.mlflow_run_id for each in selections if each.mlflow_run_id)
+    hidden = hidden_runs({each.mlflow_run_id or "" for each in selections} - runs.keys())
     for selection in selections:
         run = runs.get(selection.mlflow_run_id or "")
         experiment = context.mlflow.experiments.get(run.experiment_id) if run else None
         wanted = experiment_name("model_selection", selection.experiment.experiment_id)
-        if run is None:
+        if run is None and selection.mlflow_run_id in hidden:
+            yield context.inconclusive(selection, HIDDEN)
+        elif run is None:
             yield context.failed(selection, f"MLflow does not know run {selection.mlflow_run_id}.")
         elif run.is_deleted or experiment is None or experiment.lifecycle_stage == "deleted":
             yield context.failed(selection, "Its run or its experiment was deleted in MLflow.")

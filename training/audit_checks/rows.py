@@ -48,6 +48,12 @@ def examined_runs() -> list[TrainingRun]:
 HIDDEN = "MLflow hides it from E2I's account, so it cannot be checked."
 
 
+def is_hidden(row: TrainingRun) -> bool:
+    """Whether MLflow hides the experiment of the run from our account."""
+    experiment = row.mlflow_experiment
+    return experiment is not None and experiment.hidden_since is not None
+
+
 def with_mlflow(
     context: CheckContext, rows: Iterable[TrainingRun]
 ) -> Iterator[tuple[TrainingRun, Run | None]]:

@@ -16,6 +16,7 @@ from training.audit_checks.rows import (
     delivered_runs,
     finished_selections,
     hidden_runs,
+    is_hidden,
     is_run_id,
     trainer_runs,
     with_mlflow,
@@ -39,7 +40,7 @@ SPLITS = ("train", "validation", "test")
 def runs_are_complete(context: CheckContext) -> Iterator[SubjectOutcome]:
     """`hp_` parameters, metrics of each split, the tags, the data set and a logged model."""
     for row, run in with_mlflow(context, delivered_runs()):
-        if run is None and hidden_runs([row.mlflow_run_id or ""]):
+        if run is None and is_hidden(row):
             yield context.inconclusive(row, HIDDEN)
         elif run is None:
             yield context.failed(row, f"MLflow does not know run {row.mlflow_run_id}.")

@@ -13,11 +13,12 @@ from django.utils import timezone
 from e2i_site.audit import runner
 from e2i_site.audit.models import CheckResult, Finding, SubjectResult
 from e2i_site.mlflow_connector import get_connector
+from tests.factories.training import TrainingRunFactory
 from tests.training.conftest import perform
 from training.actions.request_selection import request_selection
 from training.actions.request_training import request_training
 from training.choices import NodeOutcome
-from training.models import Experiment, Selection, TrainingRun
+from training.models import Experiment, MlflowExperiment, Selection, TrainingRun
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +67,7 @@ def test_from_selection_to_audit(
     _healthy()
     _changed_rows(run, selection)
     _changed_pipelines(run, selection)
+    _hidden_by_mlflow(run, selection)
     _changed_mlflow(run)
 
 
@@ -124,6 +126,29 @@ def _changed_pipelines(run: TrainingRun, selection: Selection) -> None:
     history = {**selection.history, "LightGBM": {"runs": 5, "source": "database"}}
     with changed(selection, history=history):
         assert "5 runs are recorded; there were 0" in seen("3.2b", selection).message
+
+
+def _hidden_by_mlflow(run: TrainingRun, selection: Selection) -> None:
+    """What the account may read no more is judged neither way, and its findings stay."""
+    theirs = MlflowExperiment.objects.create(
+        mlflow_id="theirs", name="Theirs", hidden_since=timezone.now()
+    )
+    TrainingRunFactory(
+        mlflow_run_id="1" * 32, mlflow_experiment=theirs, experiment=None, role="selection"
+    )
+    with changed(run, framework="tensorflow"):
+        assert seen("2.5", run).outcome == "fail"
+    with (
+        changed(run, mlflow_run_id="0" * 32, mlflow_experiment=theirs),
+        changed(selection, mlflow_run_id="1" * 32),
+    ):
+        for check_id in ("2.1", "2.2", "2.3", "2.4", "2.5", "4.5", "5.1", "5.2"):
+            assert (check_id, seen(check_id, run).outcome) == (check_id, "inconclusive")
+        for check_id in ("3.1", "4.5"):
+            assert (check_id, seen(check_id, selection).outcome) == (check_id, "inconclusive")
+        assert Finding.objects.get(check_id="2.5").status == "open"
+        MlflowExperiment.objects.filter(pk=theirs.pk).update(hidden_since=None)
+        assert not audit("5.1").passed  # nobody could compare it
 
 
 def _changed_mlflow(run: TrainingRun) -> None:
