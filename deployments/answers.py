@@ -28,10 +28,21 @@ def registered_answers(folder: Path, body: bytes) -> Any:
         return probe.ask([asked])[asked].require()
 
 
+def require_loadable(folder: Path) -> None:
+    """Load the model in `folder`, and ask it nothing. Raises ProbeFailed."""
+    asked = probe.Question(folder, "deployments.answers:load")
+    probe.ask([asked])[asked].require()
+
+
 def question(folder: Path, body: Path, digest: str = "") -> probe.Question:
     """What the model in `folder` answers to the request body in a file."""
     given = (("body", str(body)),)
     return probe.Question(folder, "deployments.answers:answer", given, digest)
+
+
+def load(subject: Subject) -> bool:
+    """Raises what loading raises."""
+    return subject.model is not None
 
 
 def answer(subject: Subject, body: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 
 from deployments import checks
-from deployments.answers import registered_answers
+from deployments.answers import registered_answers, require_loadable
 from deployments.choices import DeploymentStatus, Environment, VerdictState, WindowState
 from deployments.gateway.client import GatewayAway, GatewayClient
 from deployments.models import Deployment, ShadowWindow
@@ -75,9 +75,9 @@ def production_has_evidence(context: CheckContext) -> Iterator[SubjectOutcome]:
 
 
 def _went_past_gates(entry: RegistryEntry) -> bool:
-    return entry.promotions.filter(
-        to_stage=Stage.PRODUCTION, state=PromotionState.APPLIED, past_gates=True
-    ).exists()
+    """Whether the promotion that last brought it there did."""
+    carried_out = entry.promotions.filter(to_stage=Stage.PRODUCTION, state=PromotionState.APPLIED)
+    return bool(carried_out.order_by("-pk").values_list("past_gates", flat=True).first())
 
 
 @check(
@@ -190,15 +190,18 @@ def rollback_ready(context: CheckContext) -> Iterator[SubjectOutcome]:
 
 def _loads(context: CheckContext, deployment: Deployment, previous: Deployment) -> SubjectOutcome:
     folder = checks.artifact_store().path(previous.artifact_digest)
-    if (example := input_example(folder)) is None:
-        return context.passed(deployment, f"{deployment.rollback_detail} No example to try.")
+    example = input_example(folder)
     try:
-        rows = len(registered_answers(folder, example))
+        if example is None:
+            require_loadable(folder)
+            said = "It loads; it brings no example to try."
+        else:
+            said = (
+                f"It loads and answers its {len(registered_answers(folder, example))} example rows."
+            )
     except E2IError as error:
         return context.failed(deployment, f"{previous.entry} verifies, but: {error}")
-    return context.passed(
-        deployment, f"{deployment.rollback_detail} It loads and answers its {rows} example rows."
-    )
+    return context.passed(deployment, f"{deployment.rollback_detail} {said}")
 
 
 @check(

@@ -265,6 +265,7 @@ def _failures(run: AuditRun) -> list[FindingRow]:
     failures = (
         SubjectResult.objects.filter(result__run=run, outcome=Outcome.FAIL)
         .select_related("result", "finding")
+        .prefetch_related("finding__waivers")
         .order_by("priority", "id")
     )
     return [
@@ -276,12 +277,19 @@ def _failures(run: AuditRun) -> list[FindingRow]:
             each.subject_label,
             each.message,
             each.result.remediation,
-            FindingStatus.OPEN,
+            _status_then(each),
             each.result.at,
             each.evidence,
         )
         for each in failures
     ]
+
+
+def _status_then(failure: SubjectResult) -> FindingStatus:
+    """Whether somebody had waived it when the run saw it."""
+    waivers = failure.finding.waivers.all() if failure.finding else ()
+    waived = any(each.covers(failure.result.at) for each in waivers)
+    return FindingStatus.WAIVED if waived else FindingStatus.OPEN
 
 
 def _aspect(items: list[ItemState]) -> str:

@@ -8,9 +8,12 @@ import pytest
 from django.utils import timezone
 
 from e2i_site.audit import plan, registry, report, runner
+from e2i_site.audit.actions.waive import revoke_waiver, waive
 from e2i_site.audit.choices import FindingStatus, Priority
+from e2i_site.audit.models import Finding
 from e2i_site.core.errors import ConfigurationError, InvalidInput
 from tests.factories.audit import FindingFactory
+from tests.factories.people import UserFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -104,6 +107,21 @@ def test_what_was_mended_is_listed_as_resolved(mixed):
     # The earlier run's own report still says what that run saw.
     then = report.build(failing)
     assert [(row.check, row.status) for row in then.findings] == [("2.2", "open")]
+
+
+def test_a_run_shows_what_was_waived_while_it_ran_as_waived(only_checks):
+    only_checks("2.2", lambda context: [context.failed("run", "auc differs.")])
+    before = run()
+    waived, auditor = Finding.objects.get(), UserFactory(roles=["auditor"])
+    until = timezone.now() + timedelta(days=3)
+    waive(
+        finding=waived, actor=auditor, owner=auditor, reason="Mended next week.", expires_at=until
+    )
+    after = run()
+    revoke_waiver(finding=waived, actor=auditor, reason="It is urgent after all.")
+    for shown, status in ((before, "open"), (after, "waived"), (run(), "open")):
+        assert [row.status for row in report.build(shown).findings] == [status]
+    assert "1 item failing under a waiver" in report.build(after).verdict
 
 
 def test_what_nobody_could_waive_stays_in_every_report(mixed):

@@ -191,3 +191,8 @@ class Waiver(models.Model):
 
     def __str__(self) -> str:
         return f"Waiver of {self.finding}"
+
+    def covers(self, at: datetime) -> bool:
+        """Whether it was in force at that moment."""
+        ended = min(self.expires_at, self.ended_at or self.expires_at)
+        return self.created_at <= at < ended
