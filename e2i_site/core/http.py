@@ -25,7 +25,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from e2i_site.core.errors import Conflict, E2IError, InvalidInput, Refused
 
 Answer = Callable[[HttpRequest], HttpResponseBase]
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE | re.ASCII)
 
 
@@ -111,7 +111,8 @@ def safe_url(request: HttpRequest, url: str, default: str = "") -> str:
     allowed = url_has_allowed_host_and_scheme(
         url, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )
-    return url if allowed else default
+    # Without a slash a redirect would take it for the name of a view.
+    return url if allowed and "/" in url else default
 
 
 def next_url(request: HttpRequest, default: str) -> str:
@@ -155,7 +156,7 @@ def csv_response(
     writer: _Writer = csv.writer(_Echo())
 
     def lines() -> Iterator[str]:
-        yield writer.writerow(header)
+        yield writer.writerow([csv_cell(name) for name in header])
         for row in rows:
             yield writer.writerow([csv_cell(value) for value in row])
 

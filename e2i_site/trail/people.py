@@ -1,4 +1,5 @@
-"""Changed roles, names, rights and passwords are recorded, whichever way they were changed."""
+"""Changed roles, names, rights and passwords are recorded, whichever way they were changed; and
+accounts that are deleted, or begin with rights."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import Group, User
-from django.db.models.signals import m2m_changed, pre_save
+from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_save
 
 from e2i_site.trail.events import register
 from e2i_site.trail.record import record_noticed
@@ -16,6 +17,7 @@ ROLES_REMOVED = register("accounts.user.roles_removed", "Roles removed")
 RENAMED = register("accounts.user.renamed", "Name of an account changed")
 RIGHTS_CHANGED = register("accounts.user.rights_changed", "Rights of an account changed")
 PASSWORD_CHANGED = register("accounts.user.password_changed", "Password of an account changed")
+DELETED = register("accounts.user.deleted", "Account deleted")
 # What a signature prints.
 _NAMES = ("username", "first_name", "last_name")
 _RIGHTS = ("is_active", "is_staff", "is_superuser")
@@ -28,6 +30,8 @@ def watch() -> None:
         _groups_changed, sender=User.groups.through, dispatch_uid="trail.people.groups"
     )
     pre_save.connect(_saved, sender=User, dispatch_uid="trail.people.saved")
+    post_save.connect(_made, sender=User, dispatch_uid="trail.people.made")
+    pre_delete.connect(_deleted, sender=User, dispatch_uid="trail.people.deleted")
 
 
 def _saved(
@@ -48,6 +52,17 @@ def _saved(
     if before["password"] != after["password"] and not _is_rehash(instance, written):
         # Signatures rest on it; no value of it is ever kept.
         record_noticed(PASSWORD_CHANGED, instance)
+
+
+def _made(sender: object, instance: User, created: bool, **kwargs: Any) -> None:
+    if created and (instance.is_staff or instance.is_superuser):
+        rights = {name: getattr(instance, name) for name in _RIGHTS}
+        record_noticed(RIGHTS_CHANGED, instance, new=rights)
+
+
+def _deleted(sender: object, instance: User, **kwargs: Any) -> None:
+    roles = sorted(instance.groups.values_list("name", flat=True))
+    record_noticed(DELETED, instance, old={"roles": roles})
 
 
 def _is_rehash(user: User, written: Iterable[str]) -> bool:

@@ -259,7 +259,8 @@ def promotion(request: HttpRequest, pk: int) -> HttpResponse:
 def reviewers(request: HttpRequest, pk: int) -> HttpResponse:
     """Choose who is asked to review; names are separated by commas."""
     found = get_object_or_404(Promotion, pk=pk)
-    names = request.POST.get("reviewers", "")[:1000].split(",")
+    # Nobody is called by a NUL, and PostgreSQL refuses to look.
+    names = request.POST.get("reviewers", "")[:1000].replace("\x00", "\ufffd").split(",")
     try:
         assign_reviewers(promotion=found, names=names, actor=request.user)  # type: ignore[arg-type]
     except (InvalidInput, Refused) as error:

@@ -169,6 +169,18 @@ def test_filters_and_csv_agree(audited: AuditRun, browser: Any) -> None:
     assert [(row["check"], row["message"]) for row in rows] == [("4.1", "'=cmd()")]
 
 
+def test_a_filter_that_is_not_understood_lets_nothing_through(
+    audited: AuditRun, browser: Any
+) -> None:
+    client = browser("viewer")
+    wrong = {"priority": "P9"}
+    assert not client.get(reverse("audit:findings"), wrong).context["page"].object_list
+    assert client.get(reverse("audit:findings_export"), wrong).status_code == 400
+    assert not client.get(reverse("audit:runs"), {"status": "odd"}).context["page"].rows
+    outcomes = client.get(reverse("audit:run", args=[audited.pk]), {"outcome": "odd"})
+    assert not outcomes.context["page"].object_list
+
+
 def test_htmx_gets_the_results_only(audited: AuditRun, browser: Any) -> None:
     headers = {"HTTP_HX_REQUEST": "true", "HTTP_HX_TARGET": "results"}
     body = browser("viewer").get(reverse("audit:findings"), {"text": "v2"}, **headers)

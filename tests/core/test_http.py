@@ -109,6 +109,7 @@ def test_errors_land_on_the_form_and_keep_what_was_typed(error: E2IError, field:
         ("https://evil.example/", False),
         ("//evil.example/", False),
         ("javascript:alert(1)", False),
+        ("no-view", False),
         ("", False),
     ],
 )
@@ -121,6 +122,13 @@ def test_next_never_leads_away(url: str, kept: bool) -> None:
 def test_redirects_reach_htmx_as_whole_pages() -> None:
     assert go_to(request(), "/x/").status_code == 303
     assert go_to(request(**{"HX-Request": "true"}), "/x/")["HX-Redirect"] == "/x/"
+
+
+def test_csv_headings_never_begin_a_formula() -> None:
+    """Columns are named as whoever logged a metric named it, or as the address says."""
+    response = csv_response("runs", ["=HYPERLINK(1)", "\n=1+1", "auc"], [])
+    text = b"".join(response.streaming_content).decode()  # type: ignore[arg-type]
+    assert next(csv.reader(io.StringIO(text))) == ["'=HYPERLINK(1)", "'\n=1+1", "auc"]
 
 
 @given(st.lists(st.lists(st.one_of(st.text(), st.integers(), st.none()), min_size=1), max_size=5))

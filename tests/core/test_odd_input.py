@@ -8,7 +8,7 @@ import pytest
 from django.core.cache import cache
 from rest_framework.test import APIClient
 
-from tests.factories.registry import STAGES, EntryFactory, PolicyFactory
+from tests.factories.registry import STAGES, EntryFactory, PolicyFactory, PromotionFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 MANY = "9" * 5000
@@ -44,6 +44,8 @@ def test_of_bodies(client: Any, people: Any) -> None:
     for on in ("1", "0"):
         answer = client.post("/notifications/watch/", {"scope": "model:\x00", "on": on})
         assert answer.status_code == 400
+    reviewers = f"/registry/promotions/{PromotionFactory(requester=people.requester).pk}/reviewers/"
+    assert client.post(reviewers, {"reviewers": "a\x00b"}).status_code == 303
     cache.clear()
     api = APIClient()
     api.force_login(people.requester)

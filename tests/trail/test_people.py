@@ -52,7 +52,7 @@ def test_the_password_of_another_is_on_record_without_any_value(
     assert answer.status_code == 302
     user.refresh_from_db()
     assert user.check_password(new)
-    entry = TrailEntry.objects.get()
+    entry = TrailEntry.objects.get(subject_label="noor")
     assert (entry.event, entry.actor_name, entry.subject_label) == (
         "accounts.user.password_changed",
         "ada",
@@ -68,7 +68,7 @@ def test_rights_are_on_record_old_and_new(admin: User, client: Client) -> None:
     data = {name: value for name, value in form.initial.items() if isinstance(value, str)}
     joined = {"date_joined_0": "2026-01-01", "date_joined_1": "00:00:00"}
     assert client.post(page, {**data, **joined, "is_staff": "on"}).status_code == 302
-    entry = TrailEntry.objects.get()
+    entry = TrailEntry.objects.get(subject_label="noor")
     assert (entry.event, entry.actor_name) == ("accounts.user.rights_changed", "ada")
     assert entry.old == {"is_active": True, "is_staff": False, "is_superuser": False}
     assert entry.new == {"is_active": False, "is_staff": True, "is_superuser": False}
@@ -110,3 +110,29 @@ def test_a_login_changes_no_password(settings: Any, client: Client) -> None:
     user.last_login = timezone.now()
     user.save()
     assert not TrailEntry.objects.exists()
+
+
+def test_an_account_that_begins_with_rights_is_on_record() -> None:
+    User.objects.create_user("noor")
+    User.objects.create_superuser("root")
+    entry = TrailEntry.objects.get()
+    assert (entry.event, entry.subject_label) == ("accounts.user.rights_changed", "root")
+    assert entry.old == {}
+    assert entry.new == {"is_active": True, "is_staff": True, "is_superuser": True}
+
+
+def test_an_account_that_is_deleted_is_on_record_with_its_roles(
+    admin: User, client: Client
+) -> None:
+    user = UserFactory(username="noor", roles=["approver", "viewer"])
+    answer = client.post(f"/admin/auth/user/{user.pk}/delete/", {"post": "yes"})
+    assert answer.status_code == 302
+    assert not User.objects.filter(username="noor").exists()
+    entry = _last()
+    assert (entry.event, entry.actor_name, entry.subject_id, entry.subject_label) == (
+        "accounts.user.deleted",
+        "ada",
+        str(user.pk),
+        "noor",
+    )
+    assert entry.old == {"roles": ["approver", "viewer"]}

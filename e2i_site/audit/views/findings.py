@@ -16,10 +16,11 @@ from e2i_site.audit import queries, registry, remedies
 from e2i_site.audit.actions.remedy import apply_remedy
 from e2i_site.audit.actions.waive import revoke_waiver
 from e2i_site.audit.actions.waive import waive as grant_waiver
-from e2i_site.audit.filters import FindingFilter
+from e2i_site.audit.filters import FindingFilter, understood
 from e2i_site.audit.forms import RevokeForm, WaiveForm
 from e2i_site.audit.models import Finding
 from e2i_site.audit.policies import may_remedy, may_revoke, may_start, may_waive
+from e2i_site.core.errors import InvalidInput
 from e2i_site.core.http import csv_response, errors_on, go_to
 from e2i_site.core.partials import render_page
 
@@ -45,12 +46,12 @@ COLUMNS = (
 
 
 def _filtered(request: HttpRequest) -> tuple[FindingFilter, QuerySet[Finding]]:
-    """Open findings unless the URL asks for others."""
+    """Open findings unless the URL asks for others; none for a filter that is not understood."""
     asked = request.GET.copy()
     if "status" not in asked:
         asked["status"] = "open"
     found = FindingFilter(asked, queryset=Finding.objects.order_by("priority", "opened_at"))
-    return found, found.qs
+    return found, understood(found)
 
 
 @require_GET
@@ -71,7 +72,9 @@ def findings(request: HttpRequest) -> HttpResponse:
 @require_GET
 def export(request: HttpRequest) -> StreamingHttpResponse:
     """The present filter as CSV."""
-    _, rows = _filtered(request)
+    found, rows = _filtered(request)
+    if not found.is_valid():
+        raise InvalidInput("A filter is not understood.")
     return csv_response("findings", COLUMNS, _csv_rows(rows))
 
 

@@ -12,7 +12,7 @@ from django_htmx.http import HttpResponseClientRefresh
 
 from e2i_site.audit import queries
 from e2i_site.audit import report as reports
-from e2i_site.audit.filters import AuditRunFilter, OutcomeFilter
+from e2i_site.audit.filters import AuditRunFilter, OutcomeFilter, understood
 from e2i_site.audit.models import AuditRun, SubjectResult
 from e2i_site.audit.policies import may_start
 from e2i_site.core.decision import Decision
@@ -28,7 +28,7 @@ PAGE = 100
 def runs(request: HttpRequest) -> HttpResponse:
     """All audit runs, newest first."""
     found = AuditRunFilter(request.GET, AuditRun.objects.select_related("started_by", "job"))
-    page = keyset_page(found.qs, request)
+    page = keyset_page(understood(found), request)
     running = queries.going_on(page.rows, timezone.now())
     context = {
         "form": found.form,
@@ -54,7 +54,7 @@ def run(request: HttpRequest, pk: int) -> HttpResponse:
         "done": len(results),
         "is_silent": found.is_silent(timezone.now()),
         "form": outcomes.form,
-        "page": Paginator(outcomes.qs, PAGE).get_page(request.GET.get("page")),
+        "page": Paginator(understood(outcomes), PAGE).get_page(request.GET.get("page")),
         "narrowed": bool(request.GET),
     }
     return render_page(request, "audit/run.html", context)
