@@ -12,7 +12,7 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db.models import Q
 
-from e2i_site.audit import registry
+from e2i_site.audit import registry, tell
 from e2i_site.audit.choices import FindingStatus, Outcome, Priority, WaiverEnd
 from e2i_site.audit.models import AuditRun, Finding, Waiver
 from e2i_site.audit.models.finding import fingerprint
@@ -54,6 +54,7 @@ def update(
 
     A failing subject opens its finding, keeps it open or brings it back. A passing one resolves
     it. A subject that is gone resolves it only when the check saw everything (`conclusive`).
+    People are told of urgent ones that open.
     Returns the finding of each failing subject by (kind, key).
     """
     known = {
@@ -62,6 +63,7 @@ def update(
     }
     found: Found = {}
     new: list[Finding] = []
+    opened: list[Finding] = []
     seen_again: list[Finding] = []
     passed, unsure = set(), set()
     for outcome in outcomes:
@@ -73,13 +75,18 @@ def update(
         elif (finding := known.get(mark)) is None:
             finding = _new(run, check, outcome, mark, now)
             new.append(finding)
+            opened.append(finding)
             found[outcome.subject.kind, outcome.subject.key] = finding
         else:
+            before = (finding.status, finding.priority)
             _see_again(finding, run, check, outcome, now)
             seen_again.append(finding)
+            if _is_worse(finding, *before):
+                opened.append(finding)
             found[outcome.subject.kind, outcome.subject.key] = finding
     Finding.objects.bulk_create(new, batch_size=BATCH)
     Finding.objects.bulk_update(seen_again, _CHANGING, batch_size=BATCH)
+    tell.opened(check, opened)
     failing = {each.fingerprint for each in found.values()}
     _resolve(
         [
@@ -173,6 +180,12 @@ def _see_again(
     elif finding.status == FindingStatus.WAIVED:
         _reopen_when_the_waiver_no_longer_holds(finding, outcome, now)
     _describe(finding, run, check, outcome, now)
+
+
+def _is_worse(finding: Finding, status: str, priority: str) -> bool:
+    """Whether it is open and was not, or was less urgent."""
+    is_open = finding.status == FindingStatus.OPEN
+    return is_open and (status != FindingStatus.OPEN or finding.priority < priority)
 
 
 def _reopen_when_the_waiver_no_longer_holds(

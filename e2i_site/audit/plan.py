@@ -126,6 +126,8 @@ PHASES = (
     ),
 )
 
+# The item that says whether the others left anything unsafe.
+COMPLETION = "6.4"
 # The rows of the report's state table.
 AGENTS = (Agent.TRAINER, Agent.SELECTOR, Agent.DEPLOYER)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from e2i_site.audit import report, state
+from e2i_site.audit import plan, report, state
 from e2i_site.audit.choices import Outcome, Priority
 from e2i_site.audit.models import Finding
 from e2i_site.audit.registry import CheckContext, Subject, SubjectOutcome, check
@@ -13,7 +13,6 @@ from e2i_site.trail.record import verify
 TRAIL = Subject("trail", "trail", "The trail", "/trail/")
 SCHEMA = Subject("api.schema", "v1", "The API schema", "/api/docs/")
 PLAN = Subject("audit.plan", "plan", "The audit plan", "/audit/")
-OWN_ID = "6.4"
 
 
 @check(
@@ -83,7 +82,7 @@ def report_renders(context: CheckContext) -> Iterator[SubjectOutcome]:
 
 
 @check(
-    OWN_ID,
+    plan.COMPLETION,
     phase=6,
     title="No P0 finding is open, and every check that could find one gave an answer",
     remediation="Work through the open P0 findings; each names its own remedy. Then run the "
@@ -93,7 +92,7 @@ def report_renders(context: CheckContext) -> Iterator[SubjectOutcome]:
 def nothing_unsafe(context: CheckContext) -> Iterator[SubjectOutcome]:
     """Open P0 findings fail it; a P0 check without an answer makes it inconclusive."""
     unsafe = Finding.objects.open(context.now).filter(priority=Priority.P0)
-    found = [str(each) for each in unsafe.exclude(check_id=OWN_ID)]
+    found = [str(each) for each in unsafe.exclude(check_id=plan.COMPLETION)]
     silent = [
         check.id
         for phase in state.latest()
