@@ -12,7 +12,7 @@ from e2i_site.core.roles import Role, has_role
 
 if TYPE_CHECKING:
     from django.contrib.auth.base_user import AbstractBaseUser
-    from django.contrib.auth.models import AnonymousUser
+    from django.contrib.auth.models import AnonymousUser, User
 
     from e2i_site.audit.models import AuditRun, Finding
 
@@ -44,6 +44,17 @@ def may_waive(user: AbstractBaseUser | AnonymousUser, finding: Finding, now: dat
     if finding.priority == Priority.P0 and not has_role(user, Role.ADMINISTRATOR):
         return refuse("Waiving a P0 finding needs the role administrator.")
     return _auditor(user, "Waiving a finding")
+
+
+def may_own(owner: User) -> Decision:
+    """Whoever answers for a finding has an account in use, and a role to do something about it."""
+    name = owner.get_username()
+    return refuse(
+        "" if owner.is_active else f"{name} cannot own a waiver: the account is not active.",
+        ""
+        if has_role(owner, *(each for each in Role.values if each != Role.VIEWER))
+        else f"{name} cannot own a waiver: the account may only read.",
+    )
 
 
 def may_revoke(user: AbstractBaseUser | AnonymousUser, finding: Finding, now: datetime) -> Decision:

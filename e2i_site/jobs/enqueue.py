@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from e2i_site.jobs.handlers import find
-from e2i_site.jobs.models import Job
+from e2i_site.jobs.models import CLAIMABLE, Job
 from e2i_site.jobs.wakeup import wake
 from e2i_site.trail import context
 
@@ -59,3 +59,13 @@ def enqueue(
                 raise
     transaction.on_commit(lambda: wake(job))
     return job
+
+
+def hasten(job: Job) -> None:
+    """Have a job that waits for a later moment run as soon as the caller's transaction commits."""
+    now = timezone.now()
+    if job.run_after <= now:
+        return
+    waiting = Job.objects.filter(pk=job.pk, state__in=CLAIMABLE, run_after__gt=now)
+    if waiting.update(run_after=now, woken_at=None):
+        transaction.on_commit(lambda: wake(job))

@@ -12,7 +12,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from e2i_site.core.roles import Role
-from e2i_site.jobs.enqueue import enqueue
+from e2i_site.jobs.enqueue import enqueue, hasten
 from e2i_site.notifications import events
 from e2i_site.notifications.models import (
     Channel,
@@ -85,9 +85,10 @@ def notify(
 
 
 def ask_for_delivery(message: Message) -> None:
-    """Have a job carry the message's deliveries; one unfinished job a message is enough."""
+    """Have a job carry the message's deliveries now; one unfinished job a message is enough."""
     pk = str(message.pk)
-    enqueue(JOB_KIND, payload={"message": pk}, subject=f"message:{pk}", key=f"deliver:{pk}")
+    job = enqueue(JOB_KIND, payload={"message": pk}, subject=f"message:{pk}", key=f"deliver:{pk}")
+    hasten(job)  # it may be in a pause for the sake of another delivery
 
 
 def _message(

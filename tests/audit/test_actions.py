@@ -101,7 +101,7 @@ def _waive(finding, actor, **changes):
 
 
 def test_a_waiver_is_recorded_with_its_reason(finding):
-    auditor, owner = UserFactory(roles=["auditor"]), UserFactory()
+    auditor, owner = UserFactory(roles=["auditor"]), UserFactory(roles=["requester"])
     waiver = _waive(finding, auditor, owner=owner)
     finding.refresh_from_db()
     assert finding.status == "waived"

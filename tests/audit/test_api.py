@@ -68,7 +68,13 @@ def test_a_service_never_waives(finding: Finding, people: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "status"), [({"owner": "nobody"}, 400), ({"reason": "short"}, 403)]
+    ("change", "status"),
+    [
+        ({"owner": "nobody"}, 400),
+        ({"owner": "outsider"}, 403),
+        ({"owner": "viewer"}, 403),
+        ({"reason": "short"}, 403),
+    ],
 )
 def test_a_waiver_that_does_not_fit(
     finding: Finding, people: Any, change: dict[str, str], status: int

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from e2i_site.jobs.models import Job, JobState
 from e2i_site.jobs.runner import run
 from e2i_site.notifications import delivery as carrying
+from e2i_site.notifications.actions.resend import resend
 from e2i_site.notifications.delivery import FIRST_PAUSE, LONGEST_PAUSE, deliver, pause_after
 from e2i_site.notifications.models import (
     Delivery,
@@ -228,3 +229,22 @@ def test_a_lost_job_is_asked_for_again_and_old_messages_go(
 @given(st.integers(0, 10_000))
 def test_pauses_grow_and_are_bounded(attempts: int) -> None:
     assert FIRST_PAUSE <= pause_after(attempts) <= pause_after(attempts + 1) <= LONGEST_PAUSE
+
+
+def test_what_is_sent_again_does_not_wait_for_the_pause_of_another(
+    tell: Tell, people: Any, receiver: HTTPReceiver
+) -> None:
+    with http_receiver() as slow:
+        first, _ = hook(receiver), hook(slow)
+        receiver.status, slow.status = 404, 503
+        message = tell(title="Version 3 approved")
+        job = Job.objects.get()
+        run(job.pk)
+    failed = Delivery.objects.get(webhook=first)
+    assert failed.state == DeliveryState.FAILED
+    receiver.status = 204
+    resend(delivery=failed, actor=people.administrator)
+    assert Job.objects.due(timezone.now()).filter(pk=job.pk).exists()
+    run(job.pk)
+    failed.refresh_from_db()
+    assert (message is not None, failed.state) == (True, DeliveryState.SENT)

@@ -11,8 +11,8 @@ from django.utils import timezone
 from e2i_site.audit import trail_events
 from e2i_site.audit.choices import FindingStatus, WaiverEnd
 from e2i_site.audit.models import Finding, Waiver
-from e2i_site.audit.policies import may_revoke, may_waive, waiver_fits
-from e2i_site.core.errors import InvalidInput, Refused
+from e2i_site.audit.policies import may_own, may_revoke, may_waive, waiver_fits
+from e2i_site.core.errors import InvalidInput
 from e2i_site.trail.record import record
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ def waive(
     finding = Finding.objects.select_for_update().get(pk=finding.pk)
     may_waive(actor, finding, now).enforce()
     waiver_fits(finding.priority, reason, expires_at, now).enforce()
-    if not owner.is_active:
-        raise Refused([f"{owner.get_username()} cannot own a waiver: the account is not active."])
+    may_own(owner).enforce()
     finding.waivers.filter(ended_at__isnull=True).update(
         ended_at=now, ended_because=WaiverEnd.EXPIRED
     )
