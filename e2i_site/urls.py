@@ -6,6 +6,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from e2i_site import health, views
@@ -30,6 +31,8 @@ urlpatterns = [
     path("trail/", include("e2i_site.trail.urls")),
     path("notifications/", include("e2i_site.notifications.urls")),
     path("jobs/", include("e2i_site.jobs.urls")),
+    # Its own page would let the old password be guessed.
+    path("admin/password_change/", RedirectView.as_view(pattern_name="accounts:password")),
     path("admin/", admin.site.urls),
     path("api/v1/", include("e2i_site.api_urls")),
     path("api/schema/", schema, name="schema"),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.views import LogoutView, PasswordChangeView
-from django.urls import path, reverse_lazy
+from django.contrib.auth.views import LogoutView
+from django.urls import path
 
 from e2i_site.accounts import views
 
@@ -13,13 +13,7 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("profile/", views.profile, name="profile"),
     path("profile/name/", views.set_name, name="set_name"),
-    path(
-        "password/",
-        PasswordChangeView.as_view(
-            template_name="accounts/password.html", success_url=reverse_lazy("accounts:profile")
-        ),
-        name="password",
-    ),
+    path("password/", views.ChangePassword.as_view(), name="password"),
     path("tokens/", views.create_token, name="create_token"),
     path("tokens/<slug:key>/revoke/", views.revoke_token, name="revoke_token"),
 ]

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import cast
+from typing import Any, cast
 
 from axes.helpers import get_cool_off
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, PasswordChangeView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.urls import reverse_lazy
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 from knox.models import AuthToken
 
-from e2i_site.accounts.forms import NameForm, TokenForm
+from e2i_site.accounts.forms import ChangePasswordForm, NameForm, TokenForm
 from e2i_site.core.http import go_to
 from e2i_site.core.roles import Role, roles_of
 
@@ -39,6 +40,17 @@ class SignIn(LoginView):
 
     template_name = "accounts/login.html"
     redirect_authenticated_user = True
+
+
+class ChangePassword(PasswordChangeView):
+    """One's own password, for whoever knows the old one."""
+
+    form_class = ChangePasswordForm
+    template_name = "accounts/password.html"
+    success_url = reverse_lazy("accounts:profile")
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        return {**super().get_form_kwargs(), "request": self.request}
 
 
 def locked_out(request: HttpRequest, credentials: object, *args: object) -> HttpResponse:

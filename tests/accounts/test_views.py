@@ -113,6 +113,24 @@ def test_a_token_always_expires(days: str, client: Any, people: Any) -> None:
     assert not AuthToken.objects.exists()
 
 
+@pytest.mark.parametrize("address", ["/accounts/password/", "/admin/password_change/"])
+def test_a_password_cannot_be_guessed_where_it_is_changed(
+    address: str, client: Any, people: Any, settings: Any
+) -> None:
+    """Whoever finds a session open must not learn the password, which signs decisions."""
+    settings.AXES_ENABLED = True
+    settings.AXES_FAILURE_LIMIT = 3
+    people.viewer.is_staff = True
+    people.viewer.save()
+    client.force_login(people.viewer)
+    new = {"new_password1": "quite another phrase", "new_password2": "quite another phrase"}
+    for _ in range(3):
+        client.post(address, {"old_password": "a guess", **new}, follow=True)
+    client.post(address, {"old_password": PASSWORD, **new}, follow=True)
+    people.viewer.refresh_from_db()
+    assert people.viewer.check_password(PASSWORD)
+
+
 def test_the_password_can_be_changed(client: Any, people: Any) -> None:
     client.force_login(people.viewer)
     new = "quite another passphrase"
