@@ -15,7 +15,7 @@ from e2i_site.core.roles import Role
 
 
 class WaiveForm(forms.Form):
-    """Who lives with a finding, why, and until when (the end of that day, UTC)."""
+    """Who lives with a finding, why, and until when (the start of that day, UTC)."""
 
     owner = forms.ModelChoiceField(User.objects.none(), label="Owner")
     until = forms.DateField(
@@ -35,7 +35,10 @@ class WaiveForm(forms.Form):
         self.fields["until"].widget.attrs.update(
             min=(today + timedelta(days=1)).isoformat(), max=(today + longest).isoformat()
         )
-        self.fields["until"].help_text = f"At most {longest.days} days for a {finding.priority}."
+        self.fields["until"].help_text = (
+            f"It ends as that day begins, UTC; at most {longest.days} days for a "
+            f"{finding.priority}."
+        )
         self.fields["owner"].help_text = "Answers for the finding while it stands."
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
+from django.urls import reverse
 
 from e2i_site.core.errors import E2IError, InvalidInput
 from e2i_site.mlflow_connector.masking import mask_text
@@ -78,7 +79,7 @@ def _send_mail(delivery: Delivery) -> None:
     domain = sender.rpartition("@")[2].strip(">") or "localhost"
     mail = EmailMessage(
         subject=message.title,
-        body=f"{message.text}\n\n{message.absolute_url}\n".lstrip(),
+        body=f"{message.text}\n\n{message.absolute_url}\n\n{_choices()}\n".lstrip(),
         from_email=sender,
         to=[user.email],
         headers={
@@ -97,6 +98,12 @@ def _send_mail(delivery: Delivery) -> None:
         _smtp_failure(error.smtp_code, error.smtp_error)
     except (OSError, smtplib.SMTPException) as error:
         raise NotDelivered(f"The mail server: {mask_text(str(error))}") from None
+
+
+def _choices() -> str:
+    """Where one chooses to be told less."""
+    page = reverse("notifications:preferences")
+    return f"-- \nWhat you are told: {settings.SITE_URL.rstrip('/')}{page}"
 
 
 def _smtp_failure(code: int, words: bytes | str) -> None:

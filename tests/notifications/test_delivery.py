@@ -64,6 +64,7 @@ def test_a_job_mails_it(tell: Tell, people: Any, mail_server: SMTPReceiver) -> N
     assert mail_server.recipients == ["viewer@example.org"]
     assert mail["Message-ID"] == f"<{delivery.token}@models.example>"
     assert "http://127.0.0.1:8000/registry/" in mail.get_payload()
+    assert "http://127.0.0.1:8000/notifications/preferences/" in mail.get_payload()
     deliver(delivery.message_id)
     assert len(mail_server.mails) == 1
 
