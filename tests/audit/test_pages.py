@@ -23,8 +23,10 @@ from e2i_site.audit.actions.start_audit import start_audit
 from e2i_site.audit.choices import Priority
 from e2i_site.audit.models import AuditRun, Finding, Waiver
 from e2i_site.jobs import runner as jobs
+from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
 from registry.models import SyncState
+from tests.factories.jobs import JobFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("quiet_broker")]
 MOST_QUERIES = 10
@@ -92,6 +94,17 @@ def test_every_page_in_few_queries(audited: AuditRun, browser: Any) -> None:
         body = response.content.decode()
         assert "<b>hand</b>" not in body
         assert not re.search(r"\sstyle=|\son\w+=|<script>", body.split("<main", 1)[1]), url
+
+
+def test_a_run_whose_periodic_job_was_tidied_away_claims_no_command(
+    audited: AuditRun, browser: Any
+) -> None:
+    AuditRun.objects.update(started_by=None, job=JobFactory(kind="audit.run", state="succeeded"))
+    page = browser("viewer").get(audited.get_absolute_url()).content.decode()
+    assert "Started by the schedule " in page
+    Job.objects.all().delete()
+    page = browser("viewer").get(audited.get_absolute_url()).content.decode()
+    assert "Started by the schedule or a command" in page
 
 
 def test_pages_ask_for_a_login_and_a_role(audited: AuditRun, browser: Any) -> None:
