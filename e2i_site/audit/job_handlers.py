@@ -13,8 +13,12 @@ from e2i_site.jobs.runner import JobContext
 
 @handler(JOB_KIND, lease=120)
 def run_audit(job: JobContext) -> dict[str, Any]:
-    """Run the audit that waits for this job; a scheduled job brings none and gets a full one."""
-    run = AuditRun.objects.filter(job_id=job.id).first() or runner.prepare(job_id=job.id)
+    """Run the audit that waits for this job; a scheduled job brings none and gets a full one,
+    unless another job is at one."""
+    run = AuditRun.objects.filter(job_id=job.id).first()
+    if run is None and (other := AuditRun.objects.unfinished().full().held_by_a_job().first()):
+        return {"left_to": other.pk}
+    run = run or runner.prepare(job_id=job.id)
     try:
         runner.execute(run, job.progress)
     except Cancelled:

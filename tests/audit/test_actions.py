@@ -13,6 +13,7 @@ from e2i_site.audit.models import AuditRun, Finding
 from e2i_site.core.errors import Refused
 from e2i_site.jobs import runner as jobs
 from e2i_site.jobs.actions.cancel import cancel
+from e2i_site.jobs.enqueue import enqueue
 from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
 from tests.factories.people import UserFactory
@@ -52,6 +53,19 @@ def test_one_audit_at_a_time(only_checks):
     start_audit(actor=UserFactory(roles=["auditor"]))
     with pytest.raises(Refused, match="still going on"):
         start_audit(actor=UserFactory(roles=["auditor"]))
+
+
+def test_the_schedule_leaves_an_audit_of_everything_to_whom_is_at_it(only_checks):
+    only_checks("2.1", lambda context: [context.passed("a")])
+    asked = start_audit(actor=UserFactory(roles=["auditor"]))
+    scheduled = enqueue("audit.run", key="every:audit.run")
+    jobs.run(scheduled.pk)
+    scheduled.refresh_from_db()
+    assert (scheduled.state, scheduled.result["left_to"]) == ("succeeded", asked.pk)
+    assert AuditRun.objects.get() == asked
+    jobs.run(asked.job_id)
+    jobs.run(enqueue("audit.run", key="every:audit.run").pk)
+    assert AuditRun.objects.finished().count() == 2
 
 
 def test_a_run_left_by_a_dead_process_does_not_block(only_checks):

@@ -27,6 +27,10 @@ class AuditRunQuerySet(models.QuerySet["AuditRun"]):
         """Runs of all checks."""
         return self.filter(phase=None, check_id="")
 
+    def held_by_a_job(self) -> AuditRunQuerySet:
+        """Runs whose job has not ended; its lease sees to it that it does."""
+        return self.filter(job__state__in=("queued", "running", "waiting"))
+
     def abandon_silent(self, now: datetime) -> int:
         """Mark runs whose process died. A run that a job still holds is left to the job."""
         silent = Q(job__isnull=True, beat_at__lt=now - SILENT_AFTER)
