@@ -30,7 +30,7 @@ MAY_DO = {
     Role.APPROVER: "approves and rejects promotions of others",
     Role.DEPLOYER: "deploys, rolls back, cancels jobs",
     Role.AUDITOR: "runs audits, waives findings",
-    Role.ADMINISTRATOR: "sets policies, deprecates versions, waives P0 findings, keeps shared webhooks",
+    Role.ADMINISTRATOR: "sets policies, deprecates versions, waives P0 findings",
 }
 
 
