@@ -61,7 +61,8 @@ def site(
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("heading", name="Home", level=1)).to_be_visible()
-    yield SimpleNamespace(page=page, complaints=complaints, people=people)
+    url = live_server.url
+    yield SimpleNamespace(page=page, complaints=complaints, people=people, url=url)
     context.close()
 
 
@@ -148,6 +149,19 @@ def test_a_job_is_followed_to_its_end(site: SimpleNamespace) -> None:
     )
     expect(page.locator("#progress[hx-trigger]")).to_have_count(0)
     assert not site.complaints
+
+
+def test_the_keyboard_keeps_its_place_in_a_list_that_is_drawn_anew(site: SimpleNamespace) -> None:
+    made = job(phase="fold 1", done=1, total=5)
+    page: Page = site.page
+    page.goto("/jobs/")
+    page.keyboard.press("j")
+    expect(page.locator("tr.at")).to_have_count(1)
+    Job.objects.filter(pk=made.pk).update(phase="fold 4", done=4)
+    expect(page.get_by_text("fold 4")).to_be_visible()
+    expect(page.locator("tr.at")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(f"{site.url}/jobs/{made.pk}/")
 
 
 def test_a_failed_request_is_told(site: SimpleNamespace) -> None:

@@ -103,6 +103,41 @@
     if (!polls(event)) toast("The server does not answer. Check the connection and try again.");
   });
 
+  // A live part is drawn anew every few seconds. Who is at a link or a button in it stays there, and what was unfolded stays so.
+  const stops = "a[href], button, input, select, summary, [tabindex]";
+  const nameOf = (element) => [element.tagName, element.getAttribute("href") ?? element.getAttribute("name") ?? element.getAttribute("aria-label") ?? element.textContent.trim()].join(" ");
+  function placeIn(part, element, selector) {
+    const name = nameOf(element);
+    return [name, [...part.querySelectorAll(selector)].filter((each) => nameOf(each) === name).indexOf(element)];
+  }
+  function find(part, [name, index], selector) {
+    return [...part.querySelectorAll(selector)].filter((each) => nameOf(each) === name)[index];
+  }
+  let left = null;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const part = event.detail.target;
+    if (!polls(event) || !part.id) return;
+    const at = part.contains(document.activeElement) && document.activeElement !== part ? document.activeElement : null;
+    left = {
+      id: part.id,
+      at: at && placeIn(part, at, stops),
+      row: at?.closest(".at") != null,
+      open: [...part.querySelectorAll("details[open] > summary")].map((summary) => placeIn(part, summary, "summary")),
+    };
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    const part = left && document.getElementById(left.id);
+    if (part) {
+      left.open.forEach((place) => find(part, place, "summary")?.parentElement.setAttribute("open", ""));
+      const next = left.at && find(part, left.at, stops);
+      if (next && document.activeElement === document.body) {
+        next.focus({ preventScroll: true });
+        if (left.row) next.closest("[data-list] > *")?.classList.add("at");
+      }
+    }
+    left = null;
+  });
+
   // Relative times stay true while the page is open.
   const units = [["day", 86400], ["h", 3600], ["min", 60], ["s", 1]];
   function relative(seconds) {
