@@ -37,8 +37,7 @@ def activate(*, deployment: Deployment, actor: User | None, health: str) -> Depl
     promotion = deployment.promotion
     if promotion is None:
         raise Conflict("The deployment belongs to no promotion.")
-    apply_promotion(promotion=promotion, actor=actor)
-    now = timezone.now()
+    now = apply_promotion(promotion=promotion, actor=actor).applied_at
     previous = None if deployment.is_shadow else _replace_present(deployment, actor)
     if not deployment.is_shadow:
         _end_shadows(deployment, actor)

@@ -68,8 +68,10 @@ def switch_back(
     assert previous is not None
     if previous.artifact_digest != previous.entry.artifact_digest:
         raise Conflict(f"{previous.entry} has other files now than when it was deployed.")
-    restore_version(entry=previous.entry, replaced=deployment.entry, actor=actor, reason=reason)
-    now = timezone.now()
+    restored = restore_version(
+        entry=previous.entry, replaced=deployment.entry, actor=actor, reason=reason
+    )
+    now = restored.promoted_at
     deployment.status = DeploymentStatus.ROLLED_BACK
     deployment.rollback_reason = reason
     deployment.rolled_back_at = deployment.deactivated_at = now

@@ -39,8 +39,9 @@ def apply_promotion(*, promotion: Promotion, actor: User | None) -> Promotion:
     )
     # Break-glass answers for the evidence as it is; for the files there is no way past.
     changed = [] if promotion.past_gates else changes_since_approval(promotion, entry)
+    now = timezone.now()
     done = Promotion.objects.filter(pk=promotion.pk, state=PromotionState.APPROVED).update(
-        state=PromotionState.APPLIED, state_reason="", applied_at=timezone.now()
+        state=PromotionState.APPLIED, state_reason="", applied_at=now
     )
     if not done:
         raise Conflict(f"Promotion {promotion.pk} is not waiting to be carried out.")
@@ -56,7 +57,7 @@ def apply_promotion(*, promotion: Promotion, actor: User | None) -> Promotion:
         raise Refused(["What was approved is no longer so.", *changed])
     refuse_if_taken(entry, promotion.to_stage)
     if promotion.to_stage == Stage.PRODUCTION:
-        make_room(entry=entry, promotion=promotion, actor=actor)
+        make_room(entry=entry, promotion=promotion, actor=actor, at=now)
     left = entry.stage
     change_stage(
         entry=entry,
@@ -65,6 +66,7 @@ def apply_promotion(*, promotion: Promotion, actor: User | None) -> Promotion:
         actor=actor,
         reason=promotion.reason,
         promotion=promotion,
+        at=now,
     )
     record(
         trail_events.PROMOTION_APPLIED,

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from django.db import transaction
+from django.utils import timezone
 
 from e2i_site.core.errors import Conflict
 from registry.actions.stages import change_stage
@@ -33,6 +34,7 @@ def restore_version(
         raise Conflict(f"{replaced} is in {replaced.stage}, not in production.")
     if entry.stage != Stage.ARCHIVED or entry.model_id != replaced.model_id:
         raise Conflict(f"{entry} is no archived version of {replaced.model_id}.")
-    move = partial(change_stage, cause=StageCause.ROLLBACK, actor=actor, reason=reason)
+    now = timezone.now()
+    move = partial(change_stage, cause=StageCause.ROLLBACK, actor=actor, reason=reason, at=now)
     move(entry=replaced, to_stage=Stage.ARCHIVED)
     return move(entry=entry, to_stage=Stage.PRODUCTION)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from django.utils import timezone
@@ -25,16 +26,20 @@ def change_stage(
     actor: User | None,
     reason: str,
     promotion: Promotion | None = None,
+    at: datetime | None = None,
 ) -> RegistryEntry:
-    """Move `entry`, inside the caller's transaction; raise `Conflict` if it moved meanwhile."""
+    """Move `entry`, inside the caller's transaction; raise `Conflict` if it moved meanwhile.
+
+    A swap gives both of its changes the same `at`: nobody ever saw one without the other.
+    """
     from_stage = entry.stage
-    now = timezone.now()
+    now = at or timezone.now()
     moved = RegistryEntry.objects.filter(pk=entry.pk, stage=from_stage).update(
         stage=to_stage, is_champion=to_stage == Stage.PRODUCTION, promoted_at=now
     )
     if not moved:
         raise Conflict(f"{entry} is no longer in {from_stage}; somebody moved it.")
-    entry.stage = to_stage
+    entry.stage, entry.promoted_at = to_stage, now
     StageChange.objects.create(
         entry=entry,
         from_stage=from_stage,
@@ -58,7 +63,9 @@ def change_stage(
     return entry
 
 
-def make_room(*, entry: RegistryEntry, promotion: Promotion, actor: User | None) -> None:
+def make_room(
+    *, entry: RegistryEntry, promotion: Promotion, actor: User | None, at: datetime
+) -> None:
     """Archive the version of the same model that is in production now."""
     present = RegistryEntry.objects.select_for_update().filter(
         model__name=entry.model_id, stage=Stage.PRODUCTION
@@ -71,6 +78,7 @@ def make_room(*, entry: RegistryEntry, promotion: Promotion, actor: User | None)
             actor=actor,
             reason=f"{entry} takes its place.",
             promotion=promotion,
+            at=at,
         )
 
 

@@ -19,6 +19,7 @@ from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
 from registry.actions.emergency_stop import emergency_stop
 from registry.choices import Stage
+from registry.models import StageChange
 from tests.deployments.conftest import SavedModels
 from tests.factories.deployments import DeploymentFactory
 from tests.factories.registry import EntryFactory, ModelFactory, digest
@@ -102,6 +103,9 @@ def test_it_goes_back_step_by_step(chain: list[Deployment], people: SimpleNamesp
     assert state(chain)[0] == ("active", "production")
     assert (events("rollback.done"), events("deployment.restored")) == (2, 2)
     rolled_back = Deployment.objects.get(pk=chain[2].pk)
+    # At no moment on record is nothing in production, or a version that did not serve.
+    away, back = StageChange.objects.order_by("id")[:2]
+    assert away.at == back.at == rolled_back.rolled_back_at
     assert rolled_back.rollback_reason == "Complaints."
     assert rolled_back.rolled_back_at is not None
     assert Job.objects.filter(kind="registry.carry_stage").exists()
