@@ -110,7 +110,16 @@ def _metric_rows(runs: Sequence[TrainingRun]) -> Iterable[Row]:
     """Every metric that a run has; those of the test split with their intervals."""
     values = [metrics.values(run) for run in runs]
     intervals = [metrics.estimates(run) for run in runs]
+    bounds_of_others = {
+        f"test_{metric}_{bound}"
+        for each in intervals
+        for metric, interval in each.items()
+        if interval.low is not None
+        for bound in ("low", "high")
+    }
     for name in metrics.in_order(name for each in values for name in each):
+        if name in bounds_of_others:
+            continue
         split, metric = metrics.split_name(name)
         bounds = [each.get(metric) if split == "test" else None for each in intervals]
         found = [each.get(name) for each in values]

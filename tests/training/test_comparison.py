@@ -24,6 +24,18 @@ def test_better_follows_each_metrics_direction() -> None:
     assert rows["test_brier"].cells[0].best
 
 
+def test_the_bounds_of_an_interval_are_no_metrics_of_their_own() -> None:
+    mirrored = {"test_roc_auc": 0.7, "test_roc_auc_low": 0.6, "test_roc_auc_high": 0.8}
+    run = TrainingRunFactory(
+        test_metrics={"roc_auc": 0.7},
+        metrics={**mirrored, "test_tide_low": 0.3},
+        evaluation={"intervals": {"roc_auc": [0.6, 0.8]}},
+    )
+    found = {row.name: row for row in compare([run], run).metrics}
+    assert set(found) == {"test_roc_auc", "test_tide_low"}
+    assert (found["test_roc_auc"].cells[0].low, found["test_roc_auc"].cells[0].high) == (0.6, 0.8)
+
+
 def test_the_baseline_comes_first_whatever_the_order() -> None:
     one, two, three = TrainingRunFactory.create_batch(3)
     assert compare([one, two, three], three).runs == (three, one, two)
