@@ -86,6 +86,7 @@ def _form(
         "governing": governing,
         "rules": policy.for_stage(stage) if policy else None,
         "decision": may_request(user, entry, stage),
+        "asked": Promotion.objects.open().filter(entry=entry, to_stage=stage).first(),
         "restores": stage in RESTORES.get(entry.stage, ()),
         "moves": moves(user, entry, stage),
         "gates": _dry_run(entry, stage, policy),

@@ -99,6 +99,11 @@ def test_a_second_request_is_refused_by_name(
     client.post(_url(entry), form)
     response = client.post(_url(entry), form)
     assert "is open already" in _text(response)
+    first = Promotion.objects.get()
+    link = f'<a href="{first.get_absolute_url()}">Promotion {first.pk}</a> asks for this already'
+    assert link in _text(response)
+    assert link in _text(client.get(_url(entry)))
+    assert link not in _text(client.get(_url(entry, "archived")))
     assert Promotion.objects.count() == 1
 
 
@@ -136,7 +141,7 @@ def test_queries(
     django_assert_num_queries: Any,
 ) -> None:
     client = browser(requester)
-    with django_assert_num_queries(SESSION + 3):
+    with django_assert_num_queries(SESSION + 4):
         client.get(_url(entry))
 
 
