@@ -27,6 +27,18 @@ Decide = Callable[..., Any]
 Browser = Callable[[User], Client]
 
 
+def test_differences_are_counted_only_where_there_is_something_to_compare_with(
+    browser: Browser, approver: User, promotion: Promotion
+) -> None:
+    client = browser(approver)
+    counted = re.compile(r'href="#differences"[^>]*>\s*Differences\s*<span class="e-count')
+    assert counted.search(client.get(promotion.get_absolute_url()).content.decode())
+    Promotion.objects.update(champion=None)
+    markup = client.get(promotion.get_absolute_url()).content.decode()
+    assert "there is nothing to compare with" in markup
+    assert not counted.search(markup)
+
+
 def test_what_people_typed_is_escaped(
     browser: Browser, decide: Decide, approver: User, promotion: Promotion
 ) -> None:

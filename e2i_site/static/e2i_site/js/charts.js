@@ -59,6 +59,8 @@
     };
   }
 
+  // A value without a neighbour makes no line: it gets a point.
+  const lonely = (values) => values.flatMap((value, at) => (value != null && values[at - 1] == null && values[at + 1] == null ? [at] : []));
   const clock = (seconds, step) => {
     const text = new Date(seconds * 1000).toISOString();
     if (step >= 86400) return text.slice(5, 10);
@@ -105,7 +107,7 @@
           dash: dashes[index % dashes.length],
           paths: step,
           spanGaps: false,
-          points: { show: series.values.length <= 40, size: 5 },
+          points: { show: series.values.length <= 40, size: 5, filter: (_, __, show) => (show ? null : lonely(series.values)) },
           value: (_, value) => (value === null || value === undefined ? "–" : `${+value.toPrecision(5)}${data.unit ? ` ${data.unit}` : ""}`),
         })),
       ],
