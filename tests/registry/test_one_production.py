@@ -3,7 +3,6 @@ happens; other models notice nothing."""
 
 from __future__ import annotations
 
-
 import pytest
 from django.db import IntegrityError, transaction
 
