@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
-from django.db.models import Count, Exists, OuterRef, Window
+from django.db.models import Count, Exists, OuterRef, Q, Window
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -22,7 +22,9 @@ from e2i_site.trail import events
 from e2i_site.trail.models import TrailEntry
 from registry import queries
 from registry.choices import PromotionState, ReviewDecision
-from registry.models import Promotion, Review
+from registry.emergency_policies import JUDGES, may_review_break_glass
+from registry.models import BreakGlass, Promotion, Review
+from registry.models.break_glass import ACCEPTANCES_NEEDED
 from registry.views.gates import Mark, marks
 
 if TYPE_CHECKING:
@@ -60,12 +62,14 @@ def home(request: HttpRequest) -> HttpResponse:
     status = site_status()
     opened = _open_promotions(user)
     waiting = [row for row in opened if row.why]
+    judging = _to_judge(user)
     findings = _urgent_findings()
     rows = board()
     context = {
         "headline": headline(status, findings),
         "waiting": waiting[:PROMOTIONS_SHOWN],
-        "waiting_count": len(waiting),
+        "judging": judging,
+        "waiting_count": len(waiting) + len(judging),
         "open_count": len(opened),
         "decides": has_role(user, Role.REVIEWER, Role.APPROVER, Role.ADMINISTRATOR),
         "findings": findings,
@@ -135,6 +139,17 @@ def _why(user: User, promotion: Promotion) -> str:
     if queries.needs_decision(user, promotion) and not approved:
         return "Needs your decision"
     return ""
+
+
+def _to_judge(user: User) -> list[BreakGlass]:
+    """Acts past the gates that `user` has to judge, oldest first; one query for who may."""
+    if not has_role(user, *JUDGES):
+        return []
+    accepted = Count("reviews", filter=Q(reviews__accepted=True))
+    acts = BreakGlass.objects.annotate(accepted=accepted).filter(accepted__lt=ACCEPTANCES_NEEDED)
+    mine = BreakGlass.objects.filter(reviews__reviewer=user)
+    unjudged = acts.exclude(pk__in=mine.values("pk")).select_related("promotion__entry", "actor")
+    return [act for act in unjudged.order_by("pk") if may_review_break_glass(user, act, ())]
 
 
 def _urgent_findings() -> list[Finding]:

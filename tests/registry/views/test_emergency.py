@@ -86,13 +86,16 @@ def test_it_is_said_before_done_with_two_signatures_and_marked(
     assert "Done, past its gates" in text(client.get(failing.get_absolute_url()))
     judge = f"{url}judge/"
     assert judge not in text(client.get(failing.get_absolute_url())), "not by whoever did it"
+    assert judge not in text(client.get("/"))
     typed = {"accepted": "yes", "reason": TYPED["reason"], "password": PASSWORD}
     assert client.post(judge, typed).status_code == 400
     for name in ("alan", "odo"):
         other = browser(UserFactory(username=name, roles=["auditor"]))
         assert judge in text(other.get(failing.get_absolute_url()))
+        assert judge in text(other.get("/")), "it waits for them"
         assert "What was done" in text(other.get(judge))
         assert other.post(judge, typed).status_code == 303
+        assert judge not in text(other.get("/"))
     api = client.get(f"/api/v1/promotions/{failing.pk}/").json()["break_glass"]
     assert ([each["reviewer"] for each in api["reviews"]], api["closed"]) == (["alan", "odo"], True)
     assert "Two others have accepted it" in text(client.get(failing.get_absolute_url()))
