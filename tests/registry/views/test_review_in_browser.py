@@ -60,6 +60,7 @@ def test_a_key_and_a_reason_decide(open_as: Open, promotion: Promotion, approver
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(promotion.get_absolute_url())
+    page.get_by_label("Reject").check()
     page.keyboard.press("a")
     expect(page.get_by_label("Approve")).to_be_checked()
     page.keyboard.type("The calibration convinced me.")

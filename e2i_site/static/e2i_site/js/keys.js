@@ -3,7 +3,8 @@
   "use strict";
   let leader = 0;
   const off = () => window.e2i.store.get("e2i-keys") === "off";
-  const typing = (target) => target.closest("input, textarea, select, [contenteditable]") !== null;
+  // Letters mean nothing to a choice or a box to tick.
+  const typing = (target) => target.closest("input:not([type=radio], [type=checkbox]), textarea, select, [contenteditable]") !== null;
 
   function rows() {
     return [...document.querySelectorAll("[data-list]")].flatMap((list) => [...list.children])
