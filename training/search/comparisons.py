@@ -9,10 +9,9 @@ from difflib import get_close_matches
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet, Value
+from django.db.models import ExpressionWrapper, F, Q, QuerySet, TextField
 from django.db.models.expressions import Combinable
-from django.db.models.functions import StrIndex
-from django.db.models.lookups import GreaterThan, IContains, IExact, In, IsNull
+from django.db.models.lookups import IContains, IExact, In, IsNull
 from django.utils import timezone
 
 from training.search import values
@@ -97,9 +96,10 @@ def _mentioned(column: str, term: Term) -> Q:
     plain = all(each.isascii() and json.dumps(each) == f'"{each}"' for each in term.values)
     if connection.vendor != "sqlite" or term.op not in ("=", "in") or not plain:
         return Q()
+    text = ExpressionWrapper(F(column), output_field=TextField())
     found = Q()
     for value in term.values:
-        found |= Q(GreaterThan(StrIndex(F(column), Value(value)), 0))
+        found |= Q(IContains(text, value))
     return found
 
 

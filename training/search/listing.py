@@ -9,13 +9,14 @@ How a page stays quick among a million runs. There are two ways to it, each the 
 
 A database guesses which is better, and of the contents of JSON it cannot know. So we look: the
 first four hundred entries of the walk tell what share fits. When a page is not full by then, that
-share says how far a second walk has to go; if that is too far, few fit, and they are gathered.
+share says how far to walk on; if that is too far, few fit, and they are gathered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any
 
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery
@@ -30,7 +31,16 @@ from training.search.order import INDEXED, Order
 
 FIRST_WALK = 400
 LONGEST_WALK = 10_000
+#: So much further than the share found so far asks for, which may have been luck.
+SPARE = 1.25
 KEY = "sort_key"
+
+
+@dataclass
+class Leftover:
+    """All runs without a key, once a gather has come upon them; None before."""
+
+    pks: list[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -40,46 +50,52 @@ class RunSection(KeyedSection):
     `index` holds the entries of the order's index, also of runs that do not fit; `index_key` and
     `index_run` are the names of key and run there. `gathered` are the same rows, and those without
     a key, with the key found run by run, where a join would let the database walk the index after
-    all.
+    all. When such a gather came to its end, those without a key are in `leftover`.
     """
 
     index: QuerySet[Any] | None = None
     index_key: str = ""
     index_run: str = "pk"
     gathered: QuerySet[TrainingRun] | None = None
+    leftover: Leftover = field(default_factory=Leftover)
 
     def find(self, count: int, position: Position | None) -> list[tuple[int, Any]]:
-        """One to three queries, the module says why."""
+        """One to four queries, the module says why; none for what is left over."""
+        if not self.key and position is None and self.leftover.pks is not None:
+            return [(pk, pk) for pk in self.leftover.pks[:count]]
         if self.index is None:
             return self._collect(count, position)
-        found, goes_on = self._walk(FIRST_WALK, count, position)
-        if found and not goes_on:
-            return found
-        if len(found) < count and (bound := self._bound(count, len(found))) <= LONGEST_WALK:
-            found, _ = self._walk(bound, count, position)
-        return found if len(found) == count else self._collect(count, position)
-
-    @staticmethod
-    def _bound(count: int, found: int) -> int:
-        """Twice as many entries as the share found so far asks for."""
-        return 2 * FIRST_WALK * count // found if found else LONGEST_WALK + 1
+        found: list[tuple[int, Any]] = []
+        walked, bound = 0, FIRST_WALK
+        while walked + bound <= LONGEST_WALK:
+            some, is_end = self._walk(walked, bound, count - len(found), position)
+            # What comes meanwhile can push an entry into the next part.
+            found += [each for each in some if each not in found]
+            if len(found) == count or is_end:
+                return found
+            if not found:
+                break
+            walked += bound
+            bound = ceil(SPARE * walked * (count - len(found)) / len(found))
+        return self._collect(count, position)
 
     def _walk(
-        self, bound: int, count: int, position: Position | None
+        self, walked: int, bound: int, count: int, position: Position | None
     ) -> tuple[list[tuple[int, Any]], bool]:
-        """Those that fit among the next `bound` entries, and whether there are more entries."""
+        """Those that fit among the `bound` entries after the `walked` ones, and whether one of
+        them is known to be the last."""
         assert self.index is not None
         ahead = self.index.filter(self.beyond(position, key=self.index_key, pk=self.index_run))
         fields = [*([self.index_key] if self.index_key else []), self.index_run]
         order = [f"-{name}" if self.descending else name for name in fields]
-        near = ahead.order_by(*order).values(self.index_run)[:bound]
+        near = ahead.order_by(*order).values(self.index_run)[walked : walked + bound]
         found = list(
             self.ordered()
-            .annotate(goes_on=Exists(ahead[bound : bound + 1]))
+            .annotate(goes_on=Exists(ahead[walked + bound : walked + bound + 1]))
             .filter(pk__in=near)
             .values_list("pk", self.key or "pk", "goes_on")[:count]
         )
-        return [(pk, key) for pk, key, _ in found], bool(found and found[0][2])
+        return [(pk, key) for pk, key, _ in found], bool(found and not found[0][2])
 
     def _collect(self, count: int, position: Position | None) -> list[tuple[int, Any]]:
         name = self.key or "pk"
@@ -96,7 +112,9 @@ class RunSection(KeyedSection):
             if self.descending
             else [key.asc(nulls_last=True), pk.asc()]
         )
-        found = self.gathered.filter(beyond).order_by(*order).values_list("pk", name)[:count]
+        found = list(self.gathered.filter(beyond).order_by(*order).values_list("pk", name)[:count])
+        if position is None and len(found) < count:
+            self.leftover.pks = [run for run, value in found if value is None]
         return [(run, value) for run, value in found if value is not None]
 
 
@@ -165,7 +183,8 @@ class RunListing:
         if own:  # Who has no such metric fits no condition on it.
             return [there]
         missing = self._section(runs.filter(~Exists(its_own)), key="")
-        return [there, replace(missing, index=TrainingRun.objects.all())]
+        missing = replace(missing, index=TrainingRun.objects.all(), leftover=there.leftover)
+        return [there, missing]
 
     def _about_order(self) -> list[Term]:
         """The terms about what orders the list: they narrow the walk itself."""
