@@ -80,8 +80,9 @@ def search(
 
 
 def present() -> QuerySet[TrainingRun]:
-    """Rows of runs that MLflow has."""
-    return TrainingRun.objects.filter(mlflow_run_id__isnull=False, deleted_in_mlflow=False)
+    """Rows of runs that MLflow has, in no order: for one SQLite would look through all."""
+    rows = TrainingRun.objects.filter(mlflow_run_id__isnull=False, deleted_in_mlflow=False)
+    return rows.order_by()
 
 
 def _missing(page: Page) -> set[str]:

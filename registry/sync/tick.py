@@ -95,14 +95,16 @@ class Tick:
     def _unfinished(self) -> None:
         """Runs that had not ended, and those of ours whose content was not mirrored yet."""
         lately = Q(started_at=None) | Q(started_at__gte=timezone.now() - UNFINISHED_FOR)
-        waiting = set(
-            present()
-            .filter(lately, status__in=UNFINISHED_RUN, mlflow_experiment__hidden_since=None)
-            .values_list("mlflow_run_id", flat=True)
+        running = present().filter(
+            lately, status__in=UNFINISHED_RUN, mlflow_experiment__hidden_since=None
         )
         ours = present().filter(source=RunSource.E2I, mirror_hash="")
-        waiting.update(ours.values_list("mlflow_run_id", flat=True))
-        run_ids = sorted(each for each in map(str, waiting) if not self._mirror.has(each))
+        waiting = {
+            str(run_id)
+            for rows in (running, ours)
+            for run_id in rows.values_list("mlflow_run_id", flat=True)
+        }
+        run_ids = sorted(each for each in waiting if not self._mirror.has(each))
         fetch(self._session, self._searched(self._ids), run_ids, self._mirror)
 
     def _deleted(self) -> None:
@@ -113,14 +115,13 @@ class Tick:
         begun = time.time()
         active = self._searched(self._active)
         found = search(self._session, active, "", self._mirror, view="DELETED_ONLY")
-        rows = TrainingRun.objects.filter(
-            deleted_in_mlflow=True,
-            mlflow_run_id__isnull=False,
-            mlflow_experiment__deleted=False,
-            mlflow_experiment__hidden_since=None,
-        ).exclude(Q(mirror_hash="") | Q(mlflow_experiment__in=self._cursor.retry))
-        restored = {str(each) for each in rows.values_list("mlflow_run_id", flat=True)} - found
-        fetch(self._session, active, sorted(restored), self._mirror)
+        rows = TrainingRun.objects.filter(deleted_in_mlflow=True, mlflow_run_id__isnull=False)
+        known = rows.exclude(mirror_hash="").values_list("mlflow_run_id", "mlflow_experiment_id")
+        listed = set(active)
+        restored = {
+            run for run, experiment in known.order_by() if str(experiment) in listed
+        } - found
+        fetch(self._session, active, sorted(map(str, restored)), self._mirror)
         self._cursor.deleted = (begun, time.time() - begun)
 
     def _round(self, begun: float) -> None:

@@ -1,4 +1,4 @@
-"""Insert many rows at once: COPY on PostgreSQL, one prepared statement on SQLite.
+"""Insert many rows at once: COPY on PostgreSQL, many rows a statement on SQLite.
 
 Both are several times faster than bulk_create, which builds an object and a parameter for each
 field of each row. Only new rows come this way; nothing is overwritten. `encode` needs no database,
@@ -7,6 +7,7 @@ so another thread can do it while this one waits for the database.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import cache, lru_cache
@@ -23,6 +24,8 @@ Values = dict[str, Any]
 Encoded = str | list[Any]
 #: Characters handed to the database at once. Between two, a thread that parses may run for long.
 _AT_ONCE = 1 << 20
+#: Values of one statement of SQLite.
+MOST_PARAMETERS = 30_000
 _NEXT, _NULL = "\0-", "\0."
 
 
@@ -77,12 +80,22 @@ def insert_encoded(
         end = f"\t{rest}\n" if defaults else "\n"
         copy(table, columns, "".join([f"{row}{end}" for row in rows]))
         return
-    marks = ", ".join(["%s"] * len(columns))
+    insert_rows(table, columns, [joined(row, rest) for row in rows])
+
+
+def insert_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Insert rows into SQLite, many with one statement: at each, Python's threads change turns."""
+    marks = f"({', '.join(['%s'] * len(columns))})"
     with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
-            [joined(row, rest) for row in rows],
-        )
+        limit = connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        at_once = min(limit, MOST_PARAMETERS) // len(columns)
+        for begin in range(0, len(rows), at_once):
+            some = rows[begin : begin + at_once]
+            cursor.execute(
+                f"INSERT INTO {table} ({', '.join(columns)}) VALUES "  # noqa: S608
+                f"{', '.join([marks] * len(some))}",
+                [value for row in some for value in row],
+            )
 
 
 def copy(table: str, columns: Sequence[str], text: str) -> None:

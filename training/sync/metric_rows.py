@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from django.db import connection
-
 from training.metrics import SPLITS, values
 from training.models import RunMetric, TrainingRun
-from training.sync.insert import copy, escaped, is_postgresql
+from training.sync.insert import copy, escaped, insert_rows, is_postgresql
 from training.sync.names import remember
 
 BATCH = 500
@@ -47,10 +45,7 @@ def add(metrics: Mapping[int, Encoded]) -> None:
         copy("ml_run_metrics", _COLUMNS, "".join(lines))
         return
     rows = [(pk, *row) for pk, some in metrics.items() if isinstance(some, list) for row in some]
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            "INSERT INTO ml_run_metrics (run_id, key, value) VALUES (%s, %s, %s)", rows
-        )
+    insert_rows("ml_run_metrics", _COLUMNS, rows)
 
 
 def update(pks: Sequence[int]) -> None:
