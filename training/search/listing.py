@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil
+from math import ceil, sqrt
 from typing import Any
 
 from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Subquery
@@ -31,9 +31,14 @@ from training.search.order import INDEXED, Order
 
 FIRST_WALK = 400
 LONGEST_WALK = 10_000
-#: So much further than the share found so far asks for, which may have been luck.
-SPARE = 1.25
 KEY = "sort_key"
+
+
+def _bound(walked: int, found: int, missing: int) -> int:
+    """How many entries more probably hold the missing ones: what was found may have been luck, and
+    so is what comes, so each counts a standard deviation less."""
+    share = (found - sqrt(found)) / walked
+    return ceil((missing + sqrt(missing)) / share) if share > 0 else LONGEST_WALK
 
 
 @dataclass
@@ -76,7 +81,7 @@ class RunSection(KeyedSection):
             if not found:
                 break
             walked += bound
-            bound = ceil(SPARE * walked * (count - len(found)) / len(found))
+            bound = _bound(walked, len(found), count - len(found))
         return self._collect(count, position)
 
     def _walk(

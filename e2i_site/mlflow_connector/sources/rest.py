@@ -96,14 +96,14 @@ class RestSource:
         pool = ThreadPoolExecutor(self._readers, thread_name_prefix="mlflow-read")
         asked: dict[Future[_Answer], _Reading] = {}
         try:
-            while waiting or asked:
-                while waiting and len(asked) < self._readers:
-                    some = waiting.popleft()
-                    size = min(FIRST_PAGE, some.limit or FIRST_PAGE)
-                    self._ask(pool, asked, _Reading(some, size, some.since))
+            self._begin(pool, asked, waiting)
+            while asked:
                 for future in wait(asked, return_when=FIRST_COMPLETED).done:
-                    reading = asked.pop(future)
-                    yield from self._outcome(pool, asked, waiting, reading, future)
+                    outcome = self._outcome(pool, asked, waiting, asked.pop(future), future)
+                    # The next page is on its way while this one is stored.
+                    self._begin(pool, asked, waiting)
+                    if outcome:
+                        yield outcome
         finally:
             self._stop.set()
             pool.shutdown(cancel_futures=True)
@@ -119,6 +119,18 @@ class RestSource:
         count_request()
         asked[pool.submit(self._fetch, replace(reading), delay)] = reading
 
+    def _begin(
+        self,
+        pool: ThreadPoolExecutor,
+        asked: dict[Future[_Answer], _Reading],
+        waiting: deque[Slice],
+    ) -> None:
+        """Give every reader a slice."""
+        while waiting and len(asked) < self._readers:
+            some = waiting.popleft()
+            size = min(FIRST_PAGE, some.limit or FIRST_PAGE)
+            self._ask(pool, asked, _Reading(some, size, some.since))
+
     def _outcome(
         self,
         pool: ThreadPoolExecutor,
@@ -126,7 +138,8 @@ class RestSource:
         waiting: deque[Slice],
         reading: _Reading,
         future: Future[_Answer],
-    ) -> Iterator[Page | Failure]:
+    ) -> Page | Failure | None:
+        """What came of a question, None when it is asked again; goes on with its slice."""
         try:
             with self._transport.breaker.guard():
                 answer = future.result()
@@ -140,13 +153,12 @@ class RestSource:
                 # Last, so that others are read between one failure and the next.
                 waiting.extend(_parts(reading))
             else:
-                yield Failure(reading.slice, reading.low, error)
-            return
+                return Failure(reading.slice, reading.low, error)
+            return None
         page = _page(reading, answer)
         if not page.is_last and not _is_enough(reading):
-            # The next page is on its way while this one is stored.
             self._ask(pool, asked, reading)
-        yield page
+        return page
 
     def _look_for_life(self, error: MLflowError) -> None:
         """A server that answers is not down though it fails at these runs: the breaker, which
