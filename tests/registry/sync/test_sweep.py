@@ -222,7 +222,8 @@ def test_a_server_that_is_busy_is_not_asked_for_everything_one_by_one(
     problems = sync().problems
     parts = ["Runs by start_time", "Runs by end_time", "Deleted runs", "Sweep"]
     assert [each.split(":")[0] for each in problems] == parts
-    assert busy.hits == len(parts) * (QUICK.retries + 1)
+    # A connection that is lost takes the place of one attempt.
+    assert len(parts) < busy.hits <= len(parts) * (QUICK.retries + 1)
     assert sync(full=True).problems
     busy.lifted.set()
     assert sync().problems == []
