@@ -46,13 +46,6 @@ class ErrorPages:
             return problem_page(request, InvalidInput("The address has a NUL in it."))
         return self.get_response(request)
 
-    def process_view(self, request: HttpRequest, *view: Any) -> HttpResponse | None:
-        """No database keeps NUL; the API's own filters say so themselves."""
-        address = f"{request.path_info}?{request.META.get('QUERY_STRING', '')}"
-        if address.startswith("/api/") or not ("\x00" in address or "%00" in address):
-            return None
-        return problem_page(request, InvalidInput("An address cannot hold the character NUL."))
-
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not isinstance(error, InvalidInput | Refused | Conflict):
             return None
