@@ -10,6 +10,8 @@ from typing import Any
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 
+from e2i_site.core.http import number_in
+
 
 @dataclass(frozen=True)
 class Position:
@@ -73,11 +75,11 @@ class Section:
     def position(self, text: str) -> Position | None:
         """The position that the URL names, if it is one of this section."""
         value, comma, pk = text.rpartition(",")
-        is_number = pk.isascii() and pk.isdigit() and len(pk) < 19
-        if not is_number or bool(comma) != bool(self.key) or "\x00" in value:
+        key = number_in(pk)
+        if key is None or bool(comma) != bool(self.key) or "\x00" in value:
             return None
         try:
-            return Position(int(pk), self.read(value) if self.key else None)
+            return Position(key, self.read(value) if self.key else None)
         except ValueError:
             return None
 

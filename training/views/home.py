@@ -11,7 +11,7 @@ from django.db.models import Max
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.views.decorators.http import require_safe
 
-from e2i_site.core.http import csv_response
+from e2i_site.core.http import csv_response, number_in
 from e2i_site.core.paging import KeysetPage, count_up_to, ordered_page
 from e2i_site.core.partials import render_page
 from training import metrics, queries
@@ -151,8 +151,7 @@ def _newest() -> int:
 
 def _news(request: HttpRequest) -> HttpResponse:
     """How many fitting runs came in since the page was made; its rows do not jump."""
-    seen = request.GET.get("seen", "")
-    number = int(seen) if seen.isascii() and seen.isdigit() and len(seen) < 19 else 0
+    number = number_in(request.GET.get("seen", "")) or 0
     found = run_list(request.GET)
     fresh = TrainingRun.objects.none() if found.is_wrong else found.listing.runs
     context = {

@@ -149,7 +149,7 @@ class RestSource:
             self._look_for_life(error)
             if (delay := self._pause(reading, error)) is not None:
                 self._ask(pool, asked, reading, delay)
-            elif len(reading.slice.experiment_ids) > 1 and not isinstance(error, Busy):
+            elif _is_for_parts(reading, error):
                 # Last, so that others are read between one failure and the next.
                 waiting.extend(_parts(reading))
             else:
@@ -172,8 +172,7 @@ class RestSource:
         in time where a large one was not."""
         policy = self._transport.policy
         # Several experiments are soon asked for apart, so that one's failures stay few.
-        is_split_next = len(reading.slice.experiment_ids) > 1 and not isinstance(error, Busy)
-        retries = 1 if is_split_next else policy.retries
+        retries = 1 if _is_for_parts(reading, error) else policy.retries
         reading.attempts += 1
         if not is_worth_repeating(error) or reading.attempts > retries:
             return None
@@ -263,6 +262,11 @@ def _weight(record: RunRecord) -> int:
     parts = len(run.params) + len(run.metrics) + len(run.tags)
     texts = len(record.params_json) + len(record.metrics_json) + len(record.tags_json)
     return RUN_BYTES + PART_BYTES * parts + texts
+
+
+def _is_for_parts(reading: _Reading, error: MLflowError) -> bool:
+    """Whether to ask for the experiments apart; a server that has too much to do is not helped."""
+    return len(reading.slice.experiment_ids) > 1 and not isinstance(error, Busy)
 
 
 def _parts(reading: _Reading) -> Iterator[Slice]:
