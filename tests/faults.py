@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-MODES = ("refuse", "hang", "stall", "error", "drop", "truncate", "corrupt", "busy", "omit")
+MODES = ("refuse", "hang", "stall", "error", "drop", "truncate", "corrupt", "busy", "omit", "odd")
 _CANNED = {
     "error": b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\n{}",
     "busy": b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\n{}",
@@ -29,7 +29,8 @@ class Fault:
     work at once and the answer waits. error, busy: 500 and 429 without asking the server. drop:
     the server does its work and the answer is lost. truncate: half of the answer arrives.
     corrupt: all of it arrives, and its body is nonsense. omit: it arrives without the things of
-    its lists that `item` fits, as when a page skips one. `body`: what must be in the request.
+    its lists that `item` fits, as when a page skips one. odd: it is JSON, and each text that
+    `item` fits is an object where none belongs. `body`: what must be in the request.
     `match`, `body` and `item` are regular expressions.
     """
 
@@ -155,7 +156,11 @@ class FaultProxy:
         if mode == "drop":
             return
         if fault and mode == "omit":
-            answer = _without(answer, fault.item)
+            answer = _with_content(answer, _without(_content(answer), fault.item))
+        if fault and mode == "odd":
+            answer = _with_content(
+                answer, re.sub(fault.item.encode(), b'{"": 0}', _content(answer))
+            )
         if mode == "corrupt":
             head, _, content = answer.partition(b"\r\n\r\n")
             answer = head + b"\r\n\r\n" + b"x" * len(content)
@@ -172,18 +177,30 @@ class FaultProxy:
         return answer
 
 
-def _without(answer: bytes, item: str) -> bytes:
-    """An answer in JSON, without the things of its lists that the expression fits."""
-    head, _, content = answer.partition(b"\r\n\r\n")
+def _content(answer: bytes) -> bytes:
+    return answer.partition(b"\r\n\r\n")[2]
+
+
+def _with_content(answer: bytes, content: bytes) -> bytes:
+    """The answer with another body."""
+    lines = [
+        line
+        for line in answer.partition(b"\r\n\r\n")[0].split(b"\r\n")
+        if not line.lower().startswith(b"content-l")
+    ]
+    lines.append(b"Content-Length: %d" % len(content))
+    return b"\r\n".join(lines) + b"\r\n\r\n" + content
+
+
+def _without(content: bytes, item: str) -> bytes:
+    """JSON, without the things of its lists that the expression fits."""
     kept = {
         name: [each for each in value if not re.search(item, json.dumps(each))]
         if isinstance(value, list)
         else value
         for name, value in json.loads(content).items()
     }
-    body = json.dumps(kept).encode()
-    lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"content-l")]
-    return b"\r\n".join([*lines, b"Content-Length: %d" % len(body)]) + b"\r\n\r\n" + body
+    return json.dumps(kept).encode()
 
 
 def _read_request(client: socket.socket) -> bytes:

@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
+from e2i_site.mlflow_connector import get_connector
 from e2i_site.mlflow_connector.sources import (
+    Failure,
     Page,
     RestSource,
     RunRecord,
@@ -22,6 +24,7 @@ from e2i_site.mlflow_connector.sources import (
     sql,
 )
 from registry.sync import sync
+from tests.faults import FaultProxy
 from tests.registry.sync.world import World, only_unchanged
 from training.models import LoggedModel, RunMetric, TrainingRun
 
@@ -115,6 +118,32 @@ def test_a_page_names_every_run_of_its_range(world: World, monkeypatch: pytest.M
         low, high = page.low or 0, page.high or float("inf")
         assert {run for run, at in began.items() if low <= at < high} <= page.ids
     assert {each.run.run_id for page in pages for each in page.records} == set(began)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "odd",
+    [r"(?<=\"start_time\": )1700000006000", r"(?<=\"value\": )0.125"],
+    ids=["start", "metric"],
+)
+def test_an_answer_that_makes_no_sense_ends_its_slice_there(
+    world: World, line: FaultProxy, monkeypatch: pytest.MonkeyPatch, odd: str
+) -> None:
+    """Also when it is noticed only after the next page was asked for."""
+    monkeypatch.setattr(rest, "FIRST_PAGE", 5)
+    monkeypatch.setattr(rest, "LARGEST_PAGE", 5)
+    bad, good = world.experiment("bad"), world.experiment("good")
+    runs = [world.run(bad, start=1_700_000_000 + number) for number in range(20)]
+    world.log(runs[6], metrics={"rmse": 0.125})
+    other = world.run(good)
+    line.fault("odd", "runs/search", body=f'"{bad}"', item=odd)
+    source = RestSource(get_connector(), readers=1)
+    pages = list(source.runs([Slice((bad,)), Slice((good,))]))
+    read = [each for page in pages if isinstance(page, Page) for each in page.records]
+    assert sorted(each.run.run_id for each in read) == sorted([*runs[:5], other])
+    (failure,) = [each for each in pages if isinstance(each, Failure)]
+    assert (failure.slice.experiment_ids, failure.since) == ((bad,), 1_700_000_004_000)
+    assert f"the runs of experiment {bad} cannot be understood" in str(failure.error)
 
 
 def test_what_is_odd_is_mirrored_from_both(world: World, store_uri: str, settings: Any) -> None:
