@@ -31,8 +31,9 @@ from e2i_site.mlflow_connector.sources.base import (
 from e2i_site.mlflow_connector.transport import count_request, is_worth_repeating, single_attempt
 from e2i_site.mlflow_connector.types import Json, LoggedModel, Run
 
-#: Runs asked for at first; what they weigh decides how many come with the next pages.
-FIRST_PAGE, LARGEST_PAGE = 25, 5000
+#: Runs asked for at first; what they weigh decides how many come with the next pages, up to so
+#: many times as many. An experiment begins with what another's first page would lead to.
+FIRST_PAGE, LARGEST_PAGE, GROWTH = 25, 5000, 20
 LARGEST_GROUP = 25
 #: So many parts of a group that could not be read are asked for apart.
 PARTS = 8
@@ -155,6 +156,7 @@ class _Questions:
         self._pool = pool
         self._stop = stop
         self._waiting = deque(slices)
+        self._heaviest = 0
         self._asked: dict[Future[_Answer], _Reading] = {}
 
     def __iter__(self) -> Iterator[Page | Failure]:
@@ -170,8 +172,8 @@ class _Questions:
         """Give every reader a slice."""
         while self._waiting and len(self._asked) < self._readers:
             some = self._waiting.popleft()
-            size = min(FIRST_PAGE, some.limit or FIRST_PAGE)
-            self._ask(_Reading(some, size, some.since))
+            size = _size(some, self._heaviest, FIRST_PAGE) if self._heaviest else FIRST_PAGE
+            self._ask(_Reading(some, min(size, some.limit or size), some.since))
 
     def _ask(self, reading: _Reading, delay: float = 0.0) -> Future[_Answer]:
         count_request()
@@ -206,6 +208,7 @@ class _Questions:
             if isinstance(error, BreakerOpen):
                 raise
             return self._failed(reading, error)
+        self._heaviest = max(self._heaviest, answer.weight)
         further = _further(reading, answer)
         asked = self._ask(further) if further else None
         # The next page is on its way, of this slice or of another, while this one is worked on.
@@ -287,7 +290,10 @@ def _further(reading: _Reading, answer: _Answer) -> _Reading | None:
         return None
     fresh = starts.keys() - reading.seen
     further = replace(
-        reading, size=_next_size(reading, answer), read=reading.read + len(fresh), attempts=0
+        reading,
+        size=_size(reading.slice, answer.weight, reading.size),
+        read=reading.read + len(fresh),
+        attempts=0,
     )
     if high == reading.low:
         return replace(further, seen=reading.seen | fresh, token=answer.token)
@@ -298,12 +304,10 @@ def _further(reading: _Reading, answer: _Answer) -> _Reading | None:
     return replace(further, low=high, seen=there, token=None)
 
 
-def _next_size(reading: _Reading, answer: _Answer) -> int:
-    """So many runs that a page of them fits into `PAGE_BYTES`."""
-    wanted = min(PAGE_BYTES // answer.weight, reading.size * 20, LARGEST_PAGE)
-    if reading.slice.limit is not None:
-        wanted = min(wanted, reading.slice.limit)
-    return max(wanted, 1)
+def _size(some: Slice, weight: int, before: int) -> int:
+    """So many runs of `weight` bytes that a page of them fits, after one of `before` runs."""
+    wanted = min(PAGE_BYTES // weight, before * GROWTH, LARGEST_PAGE)
+    return max(min(wanted, some.limit or wanted), 1)
 
 
 def _weight(run: Json) -> int:

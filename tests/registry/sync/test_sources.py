@@ -146,6 +146,28 @@ def test_an_answer_that_makes_no_sense_ends_its_slice_there(
     assert f"the runs of experiment {bad} cannot be understood" in str(failure.error)
 
 
+def test_pages_are_as_large_as_what_was_seen_allows(
+    world: World, line: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest, "FIRST_PAGE", 2)
+    light, other = world.experiment("light"), world.experiment("other")
+    for number, experiment in enumerate((light, other)):
+        for more in range(6):
+            world.run(experiment, start=1_700_000_000 + 10 * number + more)
+
+    def searches(*experiments: str) -> int:
+        before = len(line.requests)
+        source = RestSource(get_connector(), readers=1)
+        assert len(list(source.runs([Slice((each,)) for each in experiments]))) > 0
+        return sum("runs/search" in each for each in line.requests[before:])
+
+    assert searches(light) == 2, "two runs, then all others"
+    assert searches(light, other) == 3, "what was light of one lets another begin with more"
+    monkeypatch.setattr(rest, "PAGE_BYTES", 3 * rest._weight({"data": {}}))
+    assert searches(light) > 2
+    assert searches(light, other) == 2 * searches(light)
+
+
 def test_what_is_odd_is_mirrored_from_both(world: World, store_uri: str, settings: Any) -> None:
     experiment = odd_runs(world)
     settings.MLFLOW_BACKEND_STORE_URI = store_uri
