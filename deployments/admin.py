@@ -13,6 +13,13 @@ class DeploymentAdmin(ReadOnlyAdmin):
     search_fields = ("deployment_name", "endpoint_name", "artifact_digest")
 
 
+@admin.register(models.Canary)
+class CanaryAdmin(ReadOnlyAdmin):
+    list_display = ("deployment", "state", "step", "began_at", "ended_at")
+    list_filter = ("state",)
+    list_select_related = ("deployment",)
+
+
 @admin.register(models.ShadowWindow)
 class ShadowWindowAdmin(ReadOnlyAdmin):
     list_display = ("entry", "policy", "state", "verdict", "opened_at", "closed_at")

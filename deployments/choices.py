@@ -31,6 +31,13 @@ class Strategy(models.TextChoices):
     BLUE_GREEN = "blue_green", "Blue-green"
 
 
+class CanaryState(models.TextChoices):
+    RUNNING = "running", "Running"
+    PAUSED = "paused", "Paused"
+    DONE = "done", "Passed"
+    ENDED = "ended", "Ended"
+
+
 class WindowState(models.TextChoices):
     OPEN = "open", "Collecting evidence"
     CLOSED = "closed", "Closed"

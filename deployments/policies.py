@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from deployments.choices import DeploymentStatus, Environment, WindowState
-from deployments.models import Deployment, ShadowWindow
+from deployments.choices import CanaryState, DeploymentStatus, Environment, WindowState
+from deployments.models import Canary, Deployment, ShadowWindow
 from e2i_site.core.decision import ALLOWED, Decision, refuse
 from e2i_site.core.roles import Role, has_role
 from registry.choices import Stage, StageCause
@@ -36,6 +36,28 @@ def may_retire(user: User | None, deployment: Deployment) -> Decision:
             "Only a deployment that is kept warm can be retired; archive the version of an active "
             "one, or roll it back."
         )
+    return refuse(*reasons) if reasons else ALLOWED
+
+
+def may_pause_canary(user: User, canary: Canary) -> Decision:
+    """Keep it at its present share."""
+    return _in_state(user, canary, CanaryState.RUNNING)
+
+
+def may_resume_canary(user: User, canary: Canary) -> Decision:
+    """Let it go on."""
+    return _in_state(user, canary, CanaryState.PAUSED)
+
+
+def may_abort_canary(user: User, canary: Canary) -> Decision:
+    """End the roll-out, so that the version before answers all callers."""
+    return _in_state(user, canary, CanaryState.RUNNING, CanaryState.PAUSED)
+
+
+def _in_state(user: User, canary: Canary, *states: CanaryState) -> Decision:
+    reasons = _operator(user)
+    if canary.state not in states:
+        reasons.append(f"The canary is {canary.get_state_display().lower()}.")
     return refuse(*reasons) if reasons else ALLOWED
 
 

@@ -155,6 +155,8 @@ class Slot:
     @property
     def status_words(self) -> str:
         """What it does, in the words of the board."""
+        if self.deployment.canary_share:
+            return f"Answers {self.deployment.canary_share} %"
         if self.deployment.status == DeploymentStatus.ACTIVE:
             return "Gets copies" if self.deployment.is_shadow else "Answers"
         return str(self.deployment.get_status_display())
@@ -252,6 +254,7 @@ def deployment_for_page(pk: int) -> QuerySet[Deployment]:
             "previous_deployment__entry",
             "shadow_window__policy",
             "shadow_window__entry",
+            "canary",
         )
         .annotate(job_under_way=Subquery(job.values("pk")[:1]))
     )
@@ -273,7 +276,7 @@ def chain(deployment: Deployment) -> list[Deployment]:
         for each in Deployment.objects.filter(
             endpoint_name=deployment.endpoint_name, environment=deployment.environment
         )
-        .select_related("entry", "deployed_by")
+        .select_related("entry", "deployed_by", "canary")
         .order_by("-pk")[:100]
     }
     found: list[Deployment] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 from django.utils import timezone
@@ -14,7 +13,7 @@ from deployments.models import Deployment
 from deployments.policies import may_roll_back
 from deployments.store import DigestMismatch
 from e2i_site.core.errors import Conflict, InvalidInput, Refused
-from e2i_site.jobs.handlers import Cancelled, Permanent
+from e2i_site.jobs.handlers import Permanent
 from e2i_site.jobs.runner import JobContext
 from e2i_site.mlflow_connector import NotFound, Rejected
 
@@ -57,8 +56,7 @@ def _carry(job: JobContext, deployment: Deployment) -> Deployment:
     )
     if not checks.wait_until_served(restored):
         job.log("The gateway has not switched yet; the watch looks after it.")
-    with suppress(Cancelled):  # too late: it is switched
-        job.progress("Done", STEPS, STEPS)
+    job.finished(STEPS)
     return restored
 
 

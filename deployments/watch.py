@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import F, Sum
 from django.utils import timezone
 
-from deployments import checks
+from deployments import checks, harm
 from deployments.actions.finish_rollout import ROLLING_OUT, fail_rollout
 from deployments.actions.retire import retire_deployment
 from deployments.actions.roll_back import request_rollback
@@ -28,11 +28,6 @@ from e2i_site.jobs.runner import JobContext
 logger = logging.getLogger(__name__)
 
 RECENT = timedelta(minutes=15)
-MOST_FAILURES = 3
-# Errors of the last minutes that are too many, and how few requests say nothing.
-ERROR_SPAN = timedelta(minutes=5)
-MOST_ERRORS = 0.05
-FEWEST_REQUESTS = 50
 KEEP_WARM = timedelta(minutes=30)
 READINESS_EVERY = timedelta(minutes=10)
 RETRY_ROLLBACK = timedelta(minutes=10)
@@ -78,10 +73,10 @@ def _look_after(deployment: Deployment, now: datetime, counts: dict[str, int]) -
     if deployment.status == DeploymentStatus.DRAINING:
         counts["retired"] += _retire_when_cold(deployment, now)
         return
-    if deployment.status != DeploymentStatus.ACTIVE:
+    if deployment.status != DeploymentStatus.ACTIVE and not deployment.canary_share:
         return
     _check_health(deployment, now)
-    if deployment.is_shadow:
+    if deployment.is_shadow or deployment.canary_share:  # its roll-out judges a canary
         return
     checked = deployment.rollback_checked_at
     if checked is None or now - checked > READINESS_EVERY:
@@ -162,32 +157,12 @@ def _health(deployment: Deployment) -> tuple[bool | None, str]:
 
 def _why_back(deployment: Deployment, minutes: list[TrafficMinute]) -> str:
     """Why the deployment has to be rolled back, measured; empty when it has not."""
-    if deployment.health_failures >= MOST_FAILURES:
-        return (
-            f"Health checks failed {deployment.health_failures} times in a row: "
-            f"{deployment.health_detail}"
-        )
-    since = timezone.now() - ERROR_SPAN
-    traffic = total([row for row in minutes if row.minute >= since], ERROR_SPAN)
-    rate = traffic.error_rate
-    if rate is not None and traffic.requests >= FEWEST_REQUESTS and rate > MOST_ERRORS:
-        return f"{traffic.errors} of the last {traffic.requests} requests failed ({rate:.1%})."
-    return _slower(deployment, total(minutes, RECENT))
-
-
-def _slower(deployment: Deployment, traffic: Traffic) -> str:
-    """p99 over twice the previous version's and over what its policy allows a shadow."""
-    previous, promotion = deployment.previous_deployment, deployment.promotion
+    previous = deployment.previous_deployment
     before = previous.latency_p99_ms if previous else None
-    rules = (promotion.policy.for_stage("production") if promotion else None) or {}
-    limit = (rules.get("shadow") or {}).get("p99_ms")
-    p99 = traffic.p99
-    if before is None or limit is None or p99 is None or traffic.requests < FEWEST_REQUESTS:
-        return ""
-    if p99 <= 2 * before or p99 <= limit:
-        return ""
     return (
-        f"p99 is {p99:.0f} ms, over twice the {before:.0f} ms of {previous} and over {limit:g} ms."
+        harm.failing(deployment)
+        or harm.erring(harm.lately(minutes, timezone.now()))
+        or harm.slower(deployment, total(minutes, RECENT), previous, before)
     )
 
 

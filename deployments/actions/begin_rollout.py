@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deployments import trail_events
+from deployments.canary import canary_limits
 from deployments.choices import DeploymentStatus, Environment, Strategy
 from deployments.endpoints import endpoint_for, endpoint_url
 from deployments.models import Deployment
@@ -27,8 +28,7 @@ def begin_rollout(promotion: Promotion) -> None:
     entry = promotion.entry
     if not promotion.artifact_digest:
         raise Refused(["The digest of the version's files is not known yet."])
-    shadow = promotion.to_stage == Stage.SHADOW
-    if shadow:
+    if promotion.to_stage == Stage.SHADOW:
         shadow_limits(promotion)
     endpoint = endpoint_for(entry.model_id)
     actor = _approver(promotion)
@@ -40,7 +40,7 @@ def begin_rollout(promotion: Promotion) -> None:
         endpoint_name=endpoint,
         endpoint_url=endpoint_url(endpoint),
         status=DeploymentStatus.PENDING,
-        strategy=Strategy.SHADOW if shadow else Strategy.BLUE_GREEN,
+        strategy=_strategy(promotion),
         artifact_digest=promotion.artifact_digest,
         deployed_by=actor,
     )
@@ -58,6 +58,12 @@ def begin_rollout(promotion: Promotion) -> None:
         key=f"roll_out:{deployment.pk}",
         actor=actor,
     )
+
+
+def _strategy(promotion: Promotion) -> Strategy:
+    if promotion.to_stage == Stage.SHADOW:
+        return Strategy.SHADOW
+    return Strategy.CANARY if canary_limits(promotion) else Strategy.BLUE_GREEN
 
 
 def shadow_limits(promotion: Promotion) -> ShadowLimits:

@@ -10,9 +10,10 @@ from django.utils import timezone
 from deployments import trail_events
 from deployments.actions.begin_rollout import shadow_limits
 from deployments.actions.windows import close_window, open_window
-from deployments.choices import DeploymentStatus
+from deployments.canary import measure_step
+from deployments.choices import CanaryState, DeploymentStatus
 from deployments.mlflow_runs import ACTIVATED, FAILED, ask_for_run
-from deployments.models import Deployment
+from deployments.models import Canary, Deployment
 from e2i_site.core.errors import Conflict
 from e2i_site.trail.record import record
 from registry.actions.apply_promotion import apply_promotion
@@ -41,6 +42,7 @@ def activate(*, deployment: Deployment, actor: User | None, health: str) -> Depl
     previous = None if deployment.is_shadow else _replace_present(deployment, actor)
     if not deployment.is_shadow:
         _end_shadows(deployment, actor)
+    _end_canary(deployment, CanaryState.DONE)
     deployment.status = DeploymentStatus.ACTIVE
     deployment.status_reason = ""
     deployment.previous_deployment = previous
@@ -66,10 +68,11 @@ def activate(*, deployment: Deployment, actor: User | None, health: str) -> Depl
 def fail_rollout(*, deployment: Deployment, actor: User | None, reason: str) -> Deployment:
     """The roll-out ends here; what served before serves on, the stage stays."""
     deployment = _locked(deployment)
+    _end_canary(deployment, CanaryState.ENDED)
     deployment.status = DeploymentStatus.FAILED
     deployment.status_reason = reason
     deployment.deactivated_at = timezone.now()
-    deployment.save(update_fields=["status", "status_reason", "deactivated_at"])
+    deployment.save(update_fields=["status", "status_reason", "deactivated_at", "canary_share"])
     record(trail_events.FAILED, actor=actor, subject=deployment, reason=reason)
     ask_for_run(deployment, FAILED, actor=actor, reason=reason)
     promotion = deployment.promotion
@@ -88,6 +91,16 @@ def _locked(deployment: Deployment) -> Deployment:
     if found.status not in ROLLING_OUT:
         raise Conflict(f"The deployment is {found.get_status_display().lower()} already.")
     return found
+
+
+def _end_canary(deployment: Deployment, state: CanaryState) -> None:
+    """No share any more; the caller saves the deployment."""
+    deployment.canary_share, now = 0, timezone.now()
+    canary = Canary.objects.select_for_update().filter(deployment=deployment).first()
+    if canary is not None:
+        canary.measured = [*canary.measured, measure_step(canary, now)]
+        canary.state, canary.ended_at = state, now
+        canary.save(update_fields=["measured", "state", "ended_at"])
 
 
 def _replace_present(deployment: Deployment, actor: User | None) -> Deployment | None:

@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from deployments import trail_events
+from deployments.actions.finish_rollout import fail_rollout
 from deployments.actions.windows import close_window
 from deployments.choices import DeploymentStatus
 from deployments.models import Deployment
@@ -38,8 +39,10 @@ def left_stage(
 ) -> None:
     """Stop what served `entry` in `stage`, inside the transaction that moved it away.
 
-    `stopped` in an emergency: the gateway goes on saying so at its endpoint.
+    `stopped` in an emergency: the gateway goes on saying so at its endpoint. A canary ends, too.
     """
+    for canary in Deployment.objects.filter(entry=entry, canary_share__gt=0):
+        fail_rollout(deployment=canary, actor=actor, reason=reason)
     status = DeploymentStatus.STOPPED if stopped else DeploymentStatus.RETIRED
     serving = Deployment.objects.select_for_update(of=("self",)).filter(
         entry=entry, status=DeploymentStatus.ACTIVE

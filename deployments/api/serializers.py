@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from rest_framework import serializers
 
-from deployments.models import Deployment, ShadowWindow
+from deployments.models import Canary, Deployment, ShadowWindow
+
+
+class CanarySerializer(serializers.ModelSerializer[Canary]):
+    class Meta:
+        model = Canary
+        fields = (
+            "state",
+            "limits",
+            "step",
+            "step_began_at",
+            "measured",
+            "pause_reason",
+            "began_at",
+            "ended_at",
+        )
 
 
 class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
@@ -14,6 +29,7 @@ class DeploymentSerializer(serializers.ModelSerializer[Deployment]):
     deployed_by = serializers.CharField(
         source="deployed_by.username", read_only=True, allow_null=True
     )
+    canary = CanarySerializer(read_only=True, allow_null=True, default=None)
 
     class Meta:
         model = Deployment

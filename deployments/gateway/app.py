@@ -21,7 +21,7 @@ from starlette.routing import Route
 from deployments.gateway.columns import BadRequest
 from deployments.gateway.protocol import UnsupportedMediaType
 from deployments.gateway.responses import JSON, problem, provenance
-from deployments.gateway.routes import ACTIVE, SHADOW, Endpoint, Served
+from deployments.gateway.routes import ACTIVE, CANARY, SHADOW, Endpoint, Served
 from deployments.gateway.runtime import Gateway, ModelFailed, NotServing
 from deployments.gateway.slots import Busy
 
@@ -62,12 +62,12 @@ class _Handlers:
     gateway: Gateway
 
     async def invoke(self, request: Request) -> Response:
-        """Answer with the active version; the shadow version gets a copy."""
+        """Answer with the active version, or a canary; the shadow version gets a copy."""
         endpoint = self._endpoint(request)
         body = await self._body(request)
         content_type = request.headers.get("content-type", "")
-        target, content, mirrored = await self.gateway.serve(endpoint, body, content_type)
-        headers = {**provenance(target), **mirrored}
+        target, content, more = await self.gateway.serve(endpoint, body, content_type)
+        headers = {**provenance(target), **more}
         return Response(content, media_type="application/json", headers=headers)
 
     async def ping(self, request: Request) -> Response:
@@ -163,10 +163,14 @@ class _Handlers:
 
 
 def _loaded(endpoint: Endpoint) -> dict[str, Any]:
-    return {
+    found = {
         role: served.target.describe() if served else None
         for role, served in ((ACTIVE, endpoint.active), (SHADOW, endpoint.shadow))
     }
+    if endpoint.canary:
+        target = endpoint.canary.target
+        found[CANARY] = {**target.describe(), "share": target.share}
+    return found
 
 
 async def _http(_: Request, error: Exception) -> Response:

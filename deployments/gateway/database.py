@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from deployments.choices import LIVE, DeploymentStatus, Environment, WindowState
 from deployments.gateway.measure import MinuteCounts
-from deployments.gateway.routes import ACTIVE, SHADOW, STANDBY, STOPPED, Target
+from deployments.gateway.routes import ACTIVE, CANARY, SHADOW, STANDBY, STOPPED, Target
 from deployments.gateway.runtime import Gateway
 from deployments.models import Deployment, GatewayInstance, TrafficMinute
 from deployments.shadow.histogram import Histogram
@@ -73,12 +73,15 @@ def _target(deployment: Deployment) -> Target:
         digest=deployment.artifact_digest,
         slow_ms=_slow_limit(deployment),
         was_shadow=deployment.is_shadow,
+        share=deployment.canary_share,
     )
 
 
 def _role(deployment: Deployment) -> str:
     if deployment.status == DeploymentStatus.STOPPED:
         return STOPPED
+    if deployment.canary_share:
+        return CANARY
     if deployment.status != DeploymentStatus.ACTIVE:
         return STANDBY
     return SHADOW if deployment.is_shadow else ACTIVE
@@ -130,7 +133,11 @@ def report(gateway: Gateway) -> None:
 
 def _routes(endpoint: Any) -> dict[str, Any]:
     result = {}
-    for role, served in ((ACTIVE, endpoint.active), (SHADOW, endpoint.shadow)):
+    for role, served in (
+        (ACTIVE, endpoint.active),
+        (CANARY, endpoint.canary),
+        (SHADOW, endpoint.shadow),
+    ):
         wanted = endpoint.wants(role)
         target = served.target if served else wanted
         if target:

@@ -21,7 +21,10 @@ STALE_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Target:
-    """A deployment as the database has it. `slow_ms` is the p99 limit of its shadow window."""
+    """A deployment as the database has it.
+
+    `slow_ms` is the p99 limit of its shadow window, `share` the percent of callers of a canary.
+    """
 
     deployment: int
     endpoint: str
@@ -31,6 +34,7 @@ class Target:
     digest: str
     slow_ms: float | None = None
     was_shadow: bool = False
+    share: int = 0
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -41,14 +45,16 @@ class Target:
         }
 
 
-# Roles of a target: it answers callers, it gets copies, or it is only reachable for checks.
-# A stopped one is named and never loaded.
-ACTIVE, SHADOW, STANDBY, STOPPED = "active", "shadow", "standby", "stopped"
+# Roles of a target: it answers callers, or a share of them, it gets copies, or it is only reachable
+# for checks. A stopped one is named and never loaded.
+ACTIVE, CANARY, SHADOW = "active", "canary", "shadow"
+STANDBY, STOPPED = "standby", "stopped"
 
 
 class RouteProvider(Protocol):
     def read(self) -> Sequence[Target]:
-        """All deployments that have to be loaded; at most one active and one shadow an endpoint."""
+        """All deployments that have to be loaded; at most one of each role but the last two an
+        endpoint."""
         ...
 
 
@@ -66,13 +72,14 @@ class Endpoint:
 
     name: str
     active: Served | None = None
+    canary: Served | None = None
     shadow: Served | None = None
     others: Mapping[int, Served] = field(default_factory=dict)
     wanted: tuple[Target, ...] = ()
 
     def find(self, deployment: int) -> Served | None:
         """The loaded deployment with this id, whatever its role."""
-        for served in (self.active, self.shadow):
+        for served in (self.active, self.canary, self.shadow):
             if served and served.target.deployment == deployment:
                 return served
         return self.others.get(deployment)
@@ -193,7 +200,8 @@ class RouteTable:
             for target, served in loaded.items()
             if served and target.role == STANDBY
         }
-        return Endpoint(name, active, _with_role(loaded, SHADOW), others, tuple(targets))
+        canary, shadow = _with_role(loaded, CANARY), _with_role(loaded, SHADOW)
+        return Endpoint(name, active, canary, shadow, others, tuple(targets))
 
     def _served(self, target: Target) -> Served | None:
         model = self._host.get(target.digest)

@@ -7,6 +7,7 @@ import logging
 import time
 from dataclasses import dataclass, field
 from functools import partial
+from random import random
 
 from deployments.gateway.columns import BadRequest
 from deployments.gateway.measure import Meter
@@ -107,28 +108,54 @@ class Gateway:
     async def serve(
         self, endpoint: Endpoint, body: bytes, content_type: str
     ) -> tuple[Target, bytes, dict[str, str]]:
-        """(who answered, the response body, headers about the mirror).
+        """(who answered, the response body, headers about the mirror, or a canary passed over).
 
         The active version answers and the shadow version gets a copy, once the answer is there.
-        Raises BadRequest, UnsupportedMediaType, ModelFailed, Busy or NotServing.
+        A canary answers its share; what it cannot answer, the active version does. Raises
+        BadRequest, UnsupportedMediaType, ModelFailed, Busy or NotServing.
         """
         if endpoint.active is None:
             raise await self._not_serving(endpoint, body, content_type)
-        target = endpoint.active.target
-        started = time.perf_counter()
+        canary = endpoint.canary
+        if canary is None or 100 * random() >= canary.target.share:  # noqa: S311  no secret
+            return await self._active(endpoint, endpoint.active, body, content_type)
         try:
-            content = await self.predict(endpoint.active, body, content_type)
+            # No copy of it: the shadow there is the canary's own version.
+            return canary.target, await self._measured(canary, body, content_type), {}
         except (BadRequest, UnsupportedMediaType):
-            self.meter.rejected(target.deployment)
+            refused = True  # by the caller's fault, unless the active version takes it
+        except (ModelFailed, Busy):
+            refused = False
+        target, content, more = await self._active(endpoint, endpoint.active, body, content_type)
+        if refused:
+            self.meter.answered(canary.target.deployment, 0.0, failed=True)
+        return target, content, {**more, "E2I-Canary": "passed over"}
+
+    async def _active(
+        self, endpoint: Endpoint, active: Served, body: bytes, content_type: str
+    ) -> tuple[Target, bytes, dict[str, str]]:
+        try:
+            content = await self._measured(active, body, content_type)
+        except (BadRequest, UnsupportedMediaType):
+            self.meter.rejected(active.target.deployment)
             raise
         except ModelFailed:
-            seconds = time.perf_counter() - started
-            self.meter.answered(target.deployment, seconds, failed=True)
             self._copy(endpoint, body, content_type, champion_failed=True)
             raise
+        return active.target, content, self._copy(endpoint, body, content_type, champion=content)
+
+    async def _measured(self, served: Served, body: bytes, content_type: str) -> bytes:
+        """Its answer, counted as traffic; what the caller got wrong, and Busy, are not."""
+        started = time.perf_counter()
+        try:
+            content = await self.predict(served, body, content_type)
+        except ModelFailed:
+            seconds = time.perf_counter() - started
+            self.meter.answered(served.target.deployment, seconds, failed=True)
+            raise
         seconds = time.perf_counter() - started
-        self.meter.answered(target.deployment, seconds, failed=False)
-        return target, content, self._copy(endpoint, body, content_type, champion=content)
+        self.meter.answered(served.target.deployment, seconds, failed=False)
+        return content
 
     async def predict(self, served: Served, body: bytes, content_type: str) -> bytes:
         """The answer of one deployment, in a thread. Counts nothing."""

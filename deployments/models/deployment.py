@@ -38,6 +38,9 @@ class Deployment(models.Model):
     )
     status_reason = models.TextField(blank=True, help_text="What it waits for, or why it failed.")
     strategy = models.CharField(max_length=12, choices=Strategy.choices)
+    canary_share = models.PositiveSmallIntegerField(
+        default=0, help_text="Percent of the callers that it answers beside the active one."
+    )
     artifact_digest = models.CharField(max_length=64, help_text="Of the bytes it serves.")
     deployed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+"
@@ -83,6 +86,20 @@ class Deployment(models.Model):
                 fields=["endpoint_name", "environment"],
                 condition=Q(status=DeploymentStatus.ACTIVE, strategy=Strategy.SHADOW),
                 name="deployment_one_shadow_an_endpoint",
+            ),
+            models.UniqueConstraint(
+                fields=["endpoint_name", "environment"],
+                condition=Q(canary_share__gt=0),
+                name="deployment_one_canary_an_endpoint",
+            ),
+            models.CheckConstraint(
+                condition=Q(canary_share=0)
+                | Q(
+                    canary_share__lt=100,
+                    status=DeploymentStatus.DEPLOYING,
+                    strategy=Strategy.CANARY,
+                ),
+                name="deployment_canary_share_is_legal",
             ),
             models.CheckConstraint(
                 condition=Q(status__in=DeploymentStatus.values),

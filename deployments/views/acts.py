@@ -1,4 +1,4 @@
-"""Rolling back, letting go, judging a window now, and declaring its evidence void."""
+"""Acts of people: rolling back, holding a canary, letting go, judging and voiding a window."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from deployments import queries
+from deployments.actions.canary import abort_canary, pause_canary, resume_canary
 from deployments.actions.retire import retire_deployment
 from deployments.actions.roll_back import request_rollback
 from deployments.actions.windows import evaluate_window, void_window
 from deployments.forms import ReasonForm
-from deployments.models import Deployment, ShadowWindow
-from deployments.policies import may_retire, may_roll_back, may_void_window
+from deployments.models import Canary, Deployment, ShadowWindow
+from deployments.policies import (
+    may_abort_canary,
+    may_pause_canary,
+    may_resume_canary,
+    may_retire,
+    may_roll_back,
+    may_void_window,
+)
 from deployments.rollback import readiness
-from deployments.views.deployment import notice, window_of
+from deployments.views.deployment import canary_of, notice, window_of
 from e2i_site.core.decision import refuse
 from e2i_site.core.http import errors_on, go_to
 from e2i_site.core.partials import render_page
@@ -78,6 +86,77 @@ def _effect(found: Deployment) -> list[str]:
         "follows.",
         f"Only a reviewed restore to staging leads {found.entry} out of the archive again.",
     ]
+
+
+@login_required
+@require_http_methods(METHODS)
+def pause(request: HttpRequest, pk: int) -> HttpResponse:
+    """Keep a canary at its present share."""
+    found = _deployment(pk)
+    canary = _canary(found)
+    return _confirm(
+        request,
+        found,
+        act=lambda user, reason: pause_canary(canary=canary, actor=user, reason=reason),
+        done="It is paused.",
+        context={
+            "title": f"Pause the canary of {found.entry}",
+            "consequences": [
+                f"{found.entry} goes on answering {found.canary_share} % of the callers.",
+                "Nothing widens it until it is resumed; what is measured may still end it.",
+            ],
+            "decision": may_pause_canary(_person(request), canary),
+            "submit_label": "Pause it",
+        },
+    )
+
+
+@login_required
+@require_http_methods(METHODS)
+def resume(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a paused canary go on."""
+    found = _deployment(pk)
+    canary = _canary(found)
+    return _confirm(
+        request,
+        found,
+        act=lambda user, reason: resume_canary(canary=canary, actor=user, reason=reason),
+        done="It goes on.",
+        context={
+            "title": f"Resume the canary of {found.entry}",
+            "consequences": [
+                f"{found.entry} is widened when the step is complete; what it answered during the "
+                "pause counts.",
+            ],
+            "decision": may_resume_canary(_person(request), canary),
+            "submit_label": "Resume it",
+            "tone": "primary",
+        },
+    )
+
+
+@login_required
+@require_http_methods(METHODS)
+def abort(request: HttpRequest, pk: int) -> HttpResponse:
+    """End a roll-out before it has all callers."""
+    found = _deployment(pk)
+    canary = _canary(found)
+    return _confirm(
+        request,
+        found,
+        act=lambda user, reason: abort_canary(canary=canary, actor=user, reason=reason),
+        done="It is aborted; the version before answers all callers.",
+        context={
+            "title": f"Abort the roll-out of {found.entry}",
+            "consequences": [
+                "Within a second or two the version in production answers all callers again.",
+                f"The promotion ends as failed, and {found.entry} stays in {found.entry.stage}; "
+                "it can be asked for anew.",
+            ],
+            "decision": may_abort_canary(_person(request), canary),
+            "submit_label": "Abort it",
+        },
+    )
 
 
 @login_required
@@ -169,6 +248,13 @@ def _page(
 
 def _deployment(pk: int) -> Deployment:
     return get_object_or_404(queries.deployment_for_page(pk))
+
+
+def _canary(found: Deployment) -> Canary:
+    canary = canary_of(found)
+    if canary is None:
+        raise Http404("This deployment has no canary.")
+    return canary
 
 
 def _window(found: Deployment) -> ShadowWindow:

@@ -14,12 +14,27 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from deployments import queries
-from deployments.choices import LIVE, DeploymentStatus, VerdictState, WindowState
+from deployments.choices import (
+    LIVE,
+    CanaryState,
+    DeploymentStatus,
+    VerdictState,
+    WindowState,
+)
 from deployments.evidence import verdict_on
-from deployments.models import Deployment, ShadowWindow, TrafficMinute
-from deployments.policies import may_evaluate_window, may_retire, may_roll_back, may_void_window
+from deployments.models import Canary, Deployment, ShadowWindow, TrafficMinute
+from deployments.policies import (
+    may_abort_canary,
+    may_evaluate_window,
+    may_pause_canary,
+    may_resume_canary,
+    may_retire,
+    may_roll_back,
+    may_void_window,
+)
 from deployments.queries import Instance, Traffic
 from deployments.shadow.wording import count, percent
+from deployments.views.canary import canary_steps
 from deployments.views.ladder import ladder
 from deployments.views.snippet import snippet
 from deployments.views.traffic import DEFAULT_RANGE, RANGES, charts, limits_of, marks
@@ -93,8 +108,11 @@ def deployment(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _rights(request: HttpRequest, found: Deployment) -> dict[str, Any]:
     user: User = request.user  # type: ignore[assignment]
-    window = window_of(found)
+    window, canary = window_of(found), canary_of(found)
     return {
+        "may_pause": may_pause_canary(user, canary) if canary else None,
+        "may_resume": may_resume_canary(user, canary) if canary else None,
+        "may_abort": may_abort_canary(user, canary) if canary else None,
         "may_roll_back": may_roll_back(user, found),
         "may_retire": may_retire(user, found),
         "may_evaluate": may_evaluate_window(user, window) if window else None,
@@ -107,6 +125,7 @@ def _live(found: Deployment, minutes: list[TrafficMinute], now: datetime) -> dic
     recent = queries.total(lately, queries.RECENT)
     window = window_of(found)
     view = window_view(window) if window else None
+    canary = canary_of(found)
     instances = queries.gateway_instances()
     return {
         "ladder": ladder(found),
@@ -114,6 +133,8 @@ def _live(found: Deployment, minutes: list[TrafficMinute], now: datetime) -> dic
         "minutes": int(queries.RECENT.total_seconds() // 60),
         "limits": limits_of(found),
         "window": view,
+        "canary": canary,
+        "steps": canary_steps(canary, now) if canary else (),
         "headline": headline(found, recent, view, instances),
         "holders": [(each, each.holds(found)) for each in instances],
     }
@@ -155,6 +176,12 @@ def window_of(found: Deployment) -> ShadowWindow | None:
     return window
 
 
+def canary_of(found: Deployment) -> Canary | None:
+    """The deployment's canary, under way or not."""
+    canary: Canary | None = getattr(found, "canary", None)
+    return canary
+
+
 def window_view(window: ShadowWindow) -> WindowView:
     """The stored verdict while it is fresh or final, else one on what is measured now."""
     now = timezone.now()
@@ -186,6 +213,10 @@ def headline(
 ) -> tuple[str, str, str]:
     """(tone, sentence, detail): how the deployment does."""
     status = DeploymentStatus(found.status)
+    if found.canary_share:
+        paused = found.canary.state == CanaryState.PAUSED
+        said = f"It answers {found.canary_share} % of the callers{', and is paused' * paused}."
+        return "warn" if paused else "info", said, found.status_reason
     if status in (DeploymentStatus.PENDING, DeploymentStatus.DEPLOYING):
         return "info", "It is being rolled out.", found.status_reason
     if status == DeploymentStatus.FAILED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from deployments.choices import DeploymentStatus
-from deployments.models import Deployment
+from deployments.models import Canary, Deployment
 
 _WAY = (
     DeploymentStatus.PENDING,
@@ -32,15 +32,32 @@ class Stop:
 
 def ladder(deployment: Deployment) -> list[Stop]:
     """The steps of this deployment. One that ended badly left the way there."""
-    way = _SHADOW_WAY if deployment.is_shadow else _WAY
-    labels = {DeploymentStatus.ACTIVE: "Shadowing" if deployment.is_shadow else "Active"}
+    way, shares = _SHADOW_WAY if deployment.is_shadow else _WAY, _shares(deployment)
     status = DeploymentStatus(deployment.status)
+    canary: Canary | None = getattr(deployment, "canary", None)
     if status in way:
-        at = way.index(status)
+        at = way.index(status) + (len(shares) if status not in way[:2] else 0)
+        if deployment.canary_share and canary is not None:
+            at = 2 + canary.step
         return [
-            Stop(labels.get(each, each.label), "past" if n < at else "now" if n == at else "later")
-            for n, each in enumerate(way)
+            Stop(label, "past" if n < at else "now" if n == at else "later")
+            for n, label in enumerate(_labels(deployment, way, shares))
         ]
-    reached = way[:3] if deployment.deployed_at else way[:1]
-    past = [Stop(labels.get(each, each.label), "past") for each in reached]
-    return [*past, Stop(status.label, "now")]
+    labels = _labels(deployment, way, shares)
+    begun = 2 + len(canary.measured) if canary is not None else 1
+    reached = labels[: 3 + len(shares)] if deployment.deployed_at else labels[:begun]
+    return [*(Stop(label, "past") for label in reached), Stop(status.label, "now")]
+
+
+def _labels(
+    deployment: Deployment, way: tuple[DeploymentStatus, ...], shares: list[str]
+) -> list[str]:
+    """The shares of a canary come between loading it and all callers."""
+    active = "Shadowing" if deployment.is_shadow else "Active"
+    words = [active if each == DeploymentStatus.ACTIVE else str(each.label) for each in way]
+    return [*words[:2], *shares, *words[2:]]
+
+
+def _shares(deployment: Deployment) -> list[str]:
+    canary: Canary | None = getattr(deployment, "canary", None)
+    return [f"{share} %" for share in canary.limits["steps"]] if canary is not None else []

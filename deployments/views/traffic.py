@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from deployments.models import Deployment
+from deployments.models import Canary, Deployment
 from deployments.queries import Point
 from e2i_site.core.charts import Limit, LineChart, Mark, Series
 from registry.choices import Stage
@@ -84,11 +84,26 @@ def _percent(share: float | None) -> float | None:
     return None if share is None else 100 * share
 
 
+def _canary_marks(
+    deployment: Deployment, version: str, since: datetime
+) -> list[tuple[datetime, str]]:
+    """When its shares began."""
+    canary: Canary | None = getattr(deployment, "canary", None)
+    if canary is None:
+        return []
+    began = [datetime.fromisoformat(each["began"]) for each in canary.measured]
+    if canary.is_under_way:
+        began.append(canary.step_began_at)
+    steps = zip(began, canary.limits["steps"], strict=False)
+    return [(at, f"{version} {share} %") for at, share in steps if at >= since]
+
+
 def marks(chain: Iterable[Deployment], since: datetime) -> list[Mark]:
     """When versions of this endpoint began to answer, and when one was rolled back."""
     found: list[tuple[datetime, str]] = []
     for each in chain:
         version = f"v{each.entry.model_version}"
+        found += _canary_marks(each, version, since)
         if each.deployed_at and each.deployed_at >= since:
             found.append((each.deployed_at, f"{version} active"))
         if each.rolled_back_at and each.rolled_back_at >= since:

@@ -57,6 +57,10 @@ class JobContext:
         self._write(phase=phase[:120], done=done, total=total)
         self.raise_if_cancelled()
 
+    def finished(self, steps: int) -> None:
+        """Show that the work is done. Who cancels it now comes too late."""
+        self._write(phase="Done", done=steps, total=steps)
+
     def log(self, line: str) -> None:
         """Add a line to the log that people see; the oldest lines go first."""
         stamp = timezone.now().strftime("%H:%M:%S")

@@ -9,6 +9,7 @@ from e2i_site.core.roles import Role
 from registry.approvals import ALWAYS_BARRED, BARRED
 from registry.document.read import DEEPEST, LARGEST
 from registry.document.schema import (
+    CANARY,
     DOCUMENT_KEYS,
     FREEZE_KEYS,
     NEED_KEYS,
@@ -52,6 +53,10 @@ stages:
       p99_ms: 150
       alpha: 0.05
       sequential: true
+    canary:
+      steps: [5, 25, 50]
+      minutes: 10
+      requests: 100
 """
 _HEAD = f"""\
 # Policies
@@ -72,6 +77,15 @@ policy_reference > docs/policies.md` writes this page from the code that reads p
 
 ```yaml
 {EXAMPLE}```
+"""
+_CANARY = """\
+## The canary
+Each is needed. The version answers the first share of the callers, beside the one in production,
+then the next, and after the last all of them. It ends, and the version in production answers all
+callers again, after 3 failed health checks in a row, when more than 5 % of its requests in a step
+fail, or when p99 is over twice that of the version in production and over the shadow window's
+limit. What it cannot answer, the version in production does. Where nothing is in production, and
+past the gates, there is no canary.
 """
 _OUTCOMES = """\
 ## Gates
@@ -95,6 +109,7 @@ def reference() -> str:
             _table("Freezes: each week", WEEKLY_KEYS),
             f"Days: {_codes(DAYS)}.\n",
             f"## The shadow window\nEach is needed.\n\n{_parameters(SHADOW)}",
+            f"{_CANARY}\n{_parameters(CANARY)}",
             _OUTCOMES,
             f"Every gate may carry:\n\n{_parameters(COMMON)}",
             *map(_gate, all_gates()),

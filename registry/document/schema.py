@@ -39,6 +39,7 @@ STAGE_KEYS = {
     ),
     "freeze": "Windows of time in which nobody can approve.",
     "shadow": "Limits of the shadow window; needed for production, and only there.",
+    "canary": "By which shares of the callers it goes into production; without it, in one.",
 }
 NEED_KEYS = {
     "count": "How many people, 1 to 20. Needed.",
@@ -65,6 +66,12 @@ SHADOW = {
     "alpha": Parameter(Kind.NUMBER, "Chance of a wrong pass", minimum=0.0001, maximum=0.5),
     "sequential": Parameter(Kind.FLAG, "Certified by a sequential test"),
 }
+CANARY = {
+    "steps": Parameter(Kind.INTEGERS, "Shares of the callers", minimum=1, maximum=99, unit="%"),
+    "minutes": Parameter(Kind.NUMBER, "Minutes of each step, at least", minimum=0),
+    "requests": Parameter(Kind.INTEGER, "Requests of each step, at least", minimum=1),
+}
+MOST_STEPS = 20
 _POSITIVE = Parameter(Kind.NUMBER, "", minimum=0.01)
 _COUNT = Parameter(Kind.INTEGER, "", minimum=1, maximum=20)
 _TEXT = Parameter(Kind.TEXT, "")
@@ -142,6 +149,7 @@ def _stage(path: Path, stage: str, rules: Mapping[str, Any]) -> Iterator[Problem
             yield Problem((*path, key), f"It is {_POSITIVE.legal}.")
     yield from _freezes((*path, "freeze"), rules.get("freeze", []))
     yield from _shadow((*path, "shadow"), stage, rules.get("shadow"))
+    yield from _canary((*path, "canary"), stage, rules.get("canary"))
 
 
 def _gates(path: Path, gates: Any) -> Iterator[Problem]:
@@ -272,8 +280,33 @@ def _shadow(path: Path, stage: str, limits: Any) -> Iterator[Problem]:
     if not isinstance(limits, Mapping):
         yield Problem(path, f"It gives the limits of the shadow window: {', '.join(SHADOW)}.")
         return
-    yield from _unknown(path, limits, SHADOW)
-    for name, parameter in SHADOW.items():
+    yield from _all_of(path, limits, SHADOW)
+
+
+def _canary(path: Path, stage: str, limits: Any) -> Iterator[Problem]:
+    if limits is None:
+        return
+    if stage != Stage.PRODUCTION:
+        yield Problem(path, "Only promotions to production have a canary.")
+        return
+    if not isinstance(limits, Mapping):
+        yield Problem(path, f"It gives the limits of the canary: {', '.join(CANARY)}.")
+        return
+    yield from _all_of(path, limits, CANARY)
+    steps = limits.get("steps")
+    if not isinstance(steps, list) or not CANARY["steps"].accepts(steps):
+        return
+    if len(steps) > MOST_STEPS or sorted(set(steps)) != steps:
+        message = f"They rise, from 1 to {MOST_STEPS} of them; all callers come after the last."
+        yield Problem((*path, "steps"), message)
+
+
+def _all_of(
+    path: Path, limits: Mapping[str, Any], legal: Mapping[str, Parameter]
+) -> Iterator[Problem]:
+    """Each is needed, and nothing else."""
+    yield from _unknown(path, limits, legal)
+    for name, parameter in legal.items():
         if not parameter.accepts(limits.get(name)):
             yield Problem((*path, name), f"It is {parameter.legal}.")
 

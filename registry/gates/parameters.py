@@ -12,6 +12,7 @@ from typing import Any
 class Kind(Enum):
     NUMBER = "a number"
     INTEGER = "a whole number"
+    INTEGERS = "a list of whole numbers"
     TEXT = "a text"
     FLAG = "true or false"
     TEXTS = "a list of texts"
@@ -69,7 +70,9 @@ class Parameter:
             case Kind.NUMBER:
                 return self._in_range(value)
             case Kind.INTEGER:
-                return isinstance(value, int) and self._in_range(value)
+                return self._is_whole(value)
+            case Kind.INTEGERS:
+                return isinstance(value, list) and bool(value) and all(map(self._is_whole, value))
             case Kind.FLAG:
                 return isinstance(value, bool)
             case Kind.TEXT:
@@ -97,6 +100,9 @@ class Parameter:
         else:
             text = f"{value:g}" if isinstance(value, float) else str(value)
         return f"{text} {self.unit}".strip()
+
+    def _is_whole(self, value: Any) -> bool:
+        return isinstance(value, int) and self._in_range(value)
 
     def _in_range(self, value: Any) -> bool:
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -118,4 +118,10 @@ def _approval_effect(user: User, promotion: Promotion, reviews: Sequence[Review]
     if stage == Stage.SHADOW:
         return f"{entry} is loaded, checked, and then mirrors live requests without answering any."
     successor = f" {promotion.champion} is archived." if promotion.champion else ""
-    return f"{entry} is loaded and checked, then it answers all production requests.{successor}"
+    steps = (promotion.policy.for_stage(stage) or {}).get("canary")
+    if steps and promotion.champion:
+        shares = ", ".join(map(str, steps["steps"]))
+        then = f"it answers {shares} % of the production requests in turn, and then all"
+    else:
+        then = "it answers all production requests"
+    return f"{entry} is loaded and checked, then {then}.{successor}"

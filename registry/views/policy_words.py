@@ -46,6 +46,7 @@ class StageRules:
     times: tuple[str, ...]
     freezes: tuple[str, ...]
     shadow: tuple[str, ...]
+    canary: str
 
 
 def rules_in_words(policy: PromotionPolicy) -> Iterator[StageRules]:
@@ -60,6 +61,7 @@ def rules_in_words(policy: PromotionPolicy) -> Iterator[StageRules]:
                 tuple(times_in_words(rules)),
                 tuple(freeze_in_words(each) for each in rules.get("freeze") or ()),
                 tuple(shadow_in_words(rules.get("shadow") or {})),
+                canary_in_words(rules.get("canary") or {}),
             )
 
 
@@ -114,6 +116,17 @@ def shadow_in_words(limits: Mapping[str, Any]) -> Iterable[str]:
         )
     else:
         yield "Only these floors count, without a bound on chance."
+
+
+def canary_in_words(limits: Mapping[str, Any]) -> str:
+    """By which shares of the callers a version goes into production."""
+    if not limits:
+        return ""
+    shares = ", ".join(map(str, limits["steps"]))
+    return (
+        f"It answers {shares} % of the callers in turn, each for at least "
+        f"{_count(limits['minutes'], 'minute')} and {limits['requests']:,} requests, then all."
+    )
 
 
 def changes_in_words(before: PromotionPolicy, after: PromotionPolicy) -> list[tuple[str, str, str]]:

@@ -26,7 +26,7 @@ from registry.choices import PromotionState, Stage
 from registry.models import Promotion
 from tests.api.conftest import Caller, address
 from tests.factories.audit import FindingFactory
-from tests.factories.deployments import DeploymentFactory
+from tests.factories.deployments import CanaryFactory, DeploymentFactory
 from tests.factories.jobs import JobFactory
 from tests.factories.people import PASSWORD
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
@@ -120,6 +120,19 @@ def _stop(people: SimpleNamespace) -> tuple[str, Any]:
     return address("deployments", warm, "stop"), REASON
 
 
+def _pause(people: SimpleNamespace) -> tuple[str, Any]:
+    return address("deployments", CanaryFactory().deployment, "pause"), REASON
+
+
+def _resume(people: SimpleNamespace) -> tuple[str, Any]:
+    paused = CanaryFactory(state="paused", pause_reason="A look.")
+    return address("deployments", paused.deployment, "resume"), REASON
+
+
+def _abort(people: SimpleNamespace) -> tuple[str, Any]:
+    return address("deployments", CanaryFactory().deployment, "abort"), REASON
+
+
 def _waive(people: SimpleNamespace) -> tuple[str, Any]:
     until = (timezone.now() + timedelta(days=3)).isoformat()
     body = {"owner": "auditor", "expires_at": until, "reason": "It is described next week."}
@@ -160,6 +173,9 @@ WRITES = {
     "deprecate": Write(_deprecate, {"administrator"}, 200, by_token=False),
     "rollback": Write(_rollback, OPERATORS, 202),
     "stop": Write(_stop, OPERATORS, 200),
+    "pause": Write(_pause, OPERATORS, 200),
+    "resume": Write(_resume, OPERATORS, 200),
+    "abort": Write(_abort, OPERATORS, 200),
     "waive": Write(_waive, {"auditor", "administrator"}, 200, by_token=False),
     "revoke": Write(_revoke, {"auditor", "administrator"}, 200, by_token=False),
     "audit": Write(_audit, {"reviewer", "approver", "deployer", "auditor", "administrator"}, 201),
@@ -346,6 +362,7 @@ def test_a_waiver_that_ran_out_is_shown_as_open(people: SimpleNamespace, as_pers
         ("withdraw", {"reason": ""}, "reason"),
         ("rollback", {"reason": ""}, "reason"),
         ("stop", {"reason": ""}, "reason"),
+        ("pause", {"reason": " "}, "reason"),
         ("waive", {"owner": "nobody"}, "owner"),
         ("waive", {"expires_at": "tomorrow"}, "expires_at"),
         ("revoke", {"reason": ""}, "reason"),

@@ -16,7 +16,7 @@ from registry.actions.request_promotion import request_promotion
 from registry.choices import PromotionState, Stage
 from registry.models import Promotion
 from tests.factories.audit import FindingFactory
-from tests.factories.deployments import DeploymentFactory
+from tests.factories.deployments import CanaryFactory, DeploymentFactory
 from tests.factories.jobs import JobFactory
 from tests.factories.people import PASSWORD
 from tests.factories.registry import STAGES, EntryFactory, ModelFactory, PolicyFactory
@@ -73,6 +73,8 @@ def make_world(people: SimpleNamespace) -> dict[str, Any]:
         "serving": active.entry,
         "active": active,
         "warm": DeploymentFactory(status=DeploymentStatus.DRAINING),
+        "canary": CanaryFactory().deployment,
+        "paused": CanaryFactory(state="paused", pause_reason="A look.").deployment,
         "shadow": rows["shadow-windows"].deployment,
         "open finding": FindingFactory(),
         "waived": waived,

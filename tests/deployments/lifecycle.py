@@ -31,7 +31,7 @@ SHADOW = {
 }
 
 
-def short_policy(**shadow: Any) -> PromotionPolicy:
+def short_policy(*, canary: dict[str, Any] | None = None, **shadow: Any) -> PromotionPolicy:
     """A policy with few gates and a short window."""
     approvals = {"count": 1, "roles": ["reviewer", "approver"]}
     digest = [{"id": "artifact_digest"}]
@@ -41,6 +41,7 @@ def short_policy(**shadow: Any) -> PromotionPolicy:
             "gates": [*digest, {"id": "shadow_evidence"}],
             "approvals": approvals,
             "shadow": {**SHADOW, **shadow},
+            **({"canary": canary} if canary else {}),
         },
         "archived": {"gates": [], "approvals": approvals},
     }

@@ -22,6 +22,7 @@ from deployments.models import Deployment, GatewayInstance, ShadowWindow, Traffi
 from e2i_site.audit.choices import Outcome
 from e2i_site.audit.registry import CheckContext, find
 from e2i_site.jobs.enqueue import enqueue
+from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
 from registry.choices import PromotionState, Stage
 from registry.models import RegisteredModel, RegistryEntry
@@ -51,7 +52,8 @@ def gateway(database_url: str, settings: Any) -> Iterator[str]:
 
 @pytest.fixture
 def model(transactional_db: None) -> RegisteredModel:
-    return ModelFactory(name=new_name(), policy_name=short_policy().name)
+    canary = {"steps": [20, 60], "minutes": 0, "requests": 10}
+    return ModelFactory(name=new_name(), policy_name=short_policy(canary=canary).name)
 
 
 def outcomes(check_id: str) -> dict[str, str]:
@@ -99,11 +101,17 @@ def sum_of(deployment: int) -> int:
 def into_production(entry: RegistryEntry, people: Any) -> Deployment:
     promotion = approve(entry, Stage.PRODUCTION, people)
     assert promotion.state == PromotionState.APPROVED
-    (job,) = run_jobs("deployments.roll_out")
+    job = wait_for(roll_out, what="an end of the roll-out", seconds=60)
     promotion.refresh_from_db()
     assert promotion.state == PromotionState.APPLIED, promotion.state_reason
     assert job.state == "succeeded", job.message
     return Deployment.objects.get(promotion=promotion)
+
+
+def roll_out() -> Job | None:
+    """One round of the job; None while its canary has not shown enough."""
+    (job,) = run_jobs("deployments.roll_out")
+    return None if job.state == "waiting" else job
 
 
 def runs_of(url: str, entry: RegistryEntry) -> list[Run]:
@@ -170,6 +178,7 @@ def test_the_whole_way(
     in_shadow(first, people, gateway, saved)
     old = into_production(first, people)
     wait_for(lambda: served_version(url, saved) == "1")
+    assert old.strategy == "blue_green", "with nothing to be beside, it begins with all callers"
 
     in_shadow(second, people, gateway, saved)
     with Callers(url, saved.body()) as callers:
@@ -179,6 +188,10 @@ def test_the_whole_way(
         watch()
         new.refresh_from_db()
         assert (new.previous_deployment, new.rollback_available) == (old, True)
+        assert new.strategy == "canary"
+        began = callers.versions.index("2")
+        assert "1" in callers.versions[began:], "both answered for a while"
+        assert [each["share"] for each in new.canary.measured] == [20, 60]
         old.refresh_from_db()
         assert old.status == DeploymentStatus.DRAINING
         for check_id in ("4.3", "4.4", "4.4b", "4.6", "5.3b"):

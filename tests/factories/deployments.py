@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from deployments.choices import DeploymentStatus, Environment, Strategy
 from deployments.models import (
+    Canary,
     Deployment,
     GatewayInstance,
     ShadowLook,
@@ -42,6 +43,26 @@ class DeploymentFactory(factory.django.DjangoModelFactory[Deployment]):
     artifact_digest = factory.SelfAttribute("entry.artifact_digest")
     deployed_by = factory.SubFactory(UserFactory, roles=["deployer"])
     deployed_at = factory.LazyFunction(lambda: timezone.now() - timedelta(hours=3))
+
+
+class CanaryFactory(factory.django.DjangoModelFactory[Canary]):
+    """At its first share for two minutes; `deployment__canary_share=0` for one that ended."""
+
+    class Meta:
+        model = Canary
+
+    deployment = factory.SubFactory(
+        DeploymentFactory,
+        status=DeploymentStatus.DEPLOYING,
+        strategy=Strategy.CANARY,
+        canary_share=5,
+        deployed_at=None,
+    )
+    limits: dict[str, Any] = factory.LazyFunction(
+        lambda: {"steps": [5, 25, 50], "minutes": 10, "requests": 100}
+    )
+    began_at = factory.LazyFunction(lambda: timezone.now() - timedelta(minutes=2))
+    step_began_at = factory.SelfAttribute("began_at")
 
 
 class TrafficMinuteFactory(factory.django.DjangoModelFactory[TrafficMinute]):

@@ -18,6 +18,7 @@ SHADOW = {
     "alpha": 0.05,
     "sequential": True,
 }
+CANARY = {"steps": [5, 25, 50], "minutes": 10, "requests": 100}
 GOOD: dict[str, Any] = {
     "name": "strict",
     "models": ["churn_*"],
@@ -45,7 +46,11 @@ GOOD: dict[str, Any] = {
                 },
             ],
         },
-        "production": {"approvals": {"count": 2, "roles": ["approver"]}, "shadow": SHADOW},
+        "production": {
+            "approvals": {"count": 2, "roles": ["approver"]},
+            "shadow": SHADOW,
+            "canary": CANARY,
+        },
     },
 }
 
@@ -94,6 +99,13 @@ def test_a_full_document_is_in_order() -> None:
         ("stages/staging/shadow", SHADOW, "stages.staging.shadow", "Only promotions to production"),
         ("stages/production/shadow", None, "stages.production.shadow", "limits of the shadow"),
         ("stages/production/shadow/error_rate", 2, "stages.production.shadow.error_rate", "from 0 to 1"),
+        ("stages/staging/canary", CANARY, "stages.staging.canary", "Only promotions to production"),
+        ("stages/production/canary", [5, 25], "stages.production.canary", "limits of the canary"),
+        ("stages/production/canary/steps", [25, 5], "stages.production.canary.steps", "They rise"),
+        ("stages/production/canary/steps", [5, 100], "stages.production.canary.steps", "from 1 to 99"),
+        ("stages/production/canary/steps", [], "stages.production.canary.steps", "whole numbers"),
+        ("stages/production/canary/steps", 5, "stages.production.canary.steps", "whole numbers"),
+        ("stages/production/canary/hours", 1, "stages.production.canary.hours", "legal: steps, minutes, requests"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named(path: str, value: Any, key: str, says: str) -> None:
