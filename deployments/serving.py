@@ -50,6 +50,7 @@ def _served(row: Deployment, since: datetime) -> Served:
         endpoint=row.endpoint_name,
         environment=row.environment,
         strategy=row.strategy,
+        words=f"{row.get_environment_display()}, {row.get_strategy_display().lower()}",
         digest=row.artifact_digest,
         since=since,
         url=row.get_absolute_url(),

@@ -25,7 +25,10 @@ class Left(Protocol):
 
 @dataclass(frozen=True)
 class Served:
-    """A version that an endpoint answered with (or got copies of, as a shadow) since `since`."""
+    """A version that an endpoint answered with (or got copies of, as a shadow) since `since`.
+
+    `words` say its environment and strategy on pages.
+    """
 
     model: str
     version: int
@@ -33,6 +36,7 @@ class Served:
     endpoint: str
     environment: str
     strategy: str
+    words: str
     digest: str
     since: datetime
     url: str

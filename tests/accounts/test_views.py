@@ -65,7 +65,7 @@ def test_pages_ask_for_a_login_and_a_role(path: str, client: Any, people: Any) -
     client.force_login(people.outsider)
     response = client.get(path)
     assert response.status_code == 403
-    assert "not allowed" in response.content.decode()
+    assert "has no role yet; an administrator gives one" in response.content.decode()
 
 
 def test_somebody_without_a_role_learns_it_from_the_profile(client: Any, people: Any) -> None:

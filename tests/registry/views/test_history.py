@@ -203,6 +203,7 @@ def test_the_page_shows_the_past_and_marks_it(
     assert "Rosa Diaz" in text
     assert "Void" not in text
     assert "2 passed" in text
+    assert "Production, blue-green" in text
     track = {s.value: [p.entry.model_version for p in at] for s, at in
              response.context["snapshot"].track}  # fmt: skip
     assert track["production"] == [1]
