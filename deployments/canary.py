@@ -114,7 +114,7 @@ def still_missing(canary: Canary, traffic: Traffic, now: datetime) -> str:
     if traffic.requests < limits.requests:
         parts.append(f"{traffic.requests} of {limits.requests} requests")
     if minutes < limits.minutes:
-        parts.append(f"{minutes:.0f} of {limits.minutes:g} minutes")
+        parts.append(f"{int(minutes)} of {limits.minutes:g} minutes")
     return " and ".join(parts)
 
 

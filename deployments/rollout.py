@@ -127,7 +127,7 @@ def _held(job: JobContext, canary: Canary) -> bool:
         message = f"Paused at {share} % of the callers: {canary.pause_reason}"
         raise Wait(message, seconds=LOOK_SECONDS)
     if missing := still_missing(canary, traffic, now):
-        message = f"Answers {share} % of the callers; so far {missing}."
+        message = f"With {share} % of the callers: so far {missing}."
         raise Wait(message, seconds=LOOK_SECONDS)
     job.log(f"{share} % of the callers: {traffic.requests} requests, {traffic.errors} failed.")
     return True

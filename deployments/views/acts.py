@@ -107,6 +107,7 @@ def pause(request: HttpRequest, pk: int) -> HttpResponse:
             ],
             "decision": may_pause_canary(_person(request), canary),
             "submit_label": "Pause it",
+            "tone": "primary",
         },
     )
 

@@ -108,7 +108,7 @@ def roles() -> dict[int, tuple[str, int]]:
 def test_it_widens_as_far_as_it_has_shown(way: Way) -> None:
     job = way.look()
     assert job.state == "waiting"
-    assert way.promotion()[1] == "Answers 10 % of the callers; so far 0 of 60 requests."
+    assert way.promotion()[1] == "With 10 % of the callers: so far 0 of 60 requests."
     assert roles()[way.deployment.pk] == (CANARY, 10)
 
     way.answers(59)
@@ -117,7 +117,7 @@ def test_it_widens_as_far_as_it_has_shown(way: Way) -> None:
     way.answers(1)
     job = way.look()
     assert (job.state, way.deployment.canary_share) == ("waiting", 50)
-    assert "50 % of the callers; so far 0 of 60" in way.promotion()[1], "each step counts anew"
+    assert "50 % of the callers: so far 0 of 60" in way.promotion()[1], "each step counts anew"
     assert way.entry.stage == Stage.SHADOW
 
     way.answers(60, errors=1)
