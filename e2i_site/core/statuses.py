@@ -101,6 +101,9 @@ _LOOKS: dict[str, Look] = {
 _BY_KIND: dict[tuple[str, str], Look] = {
     ("finding", "open"): Look("bad", "circle-dot", "Open"),
     ("window", "open"): Look("info", "activity", "Collecting evidence"),
+    ("canary", "paused"): Look("warn", "player-pause", "Paused"),
+    ("canary", "done"): Look("good", "check", "Passed"),
+    ("canary", "ended"): Look("bad", "x", "Ended"),
     ("breaker", "open"): Look("bad", "plug-connected-x", "Open"),
     ("breaker", "closed"): Look("good", "plug-connected", "Closed"),
 }
