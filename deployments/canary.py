@@ -12,8 +12,17 @@ from django.db.models import Sum
 from deployments import harm
 from deployments.models import Canary, Deployment, TrafficMinute
 from deployments.queries import Traffic, total
+from e2i_site.core.errors import E2IError
 from registry.choices import Stage
 from registry.models import Promotion
+
+
+class CanaryPaused(E2IError):
+    """Somebody paused it a moment ago, so it goes no further."""
+
+    def __init__(self, canary: Canary) -> None:
+        share = canary.limits["steps"][canary.step]
+        super().__init__(f"Paused at {share} % of the callers: {canary.pause_reason}")
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,8 @@ def step_traffic(canary: Canary, now: datetime) -> Traffic:
     )
 
 
-def measure_step(canary: Canary, now: datetime) -> dict[str, Any]:
+def step_row(canary: Canary, traffic: Traffic, now: datetime) -> dict[str, Any]:
     """The present step as it is kept: {share, began, ended, requests, errors, p99_ms}."""
-    traffic = step_traffic(canary, now)
     return {
         "share": canary.limits["steps"][canary.step],
         "began": canary.step_began_at.isoformat(),

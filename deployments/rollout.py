@@ -12,6 +12,7 @@ from deployments.actions.canary import begin_canary, widen_canary
 from deployments.actions.finish_rollout import ROLLING_OUT, activate, fail_rollout
 from deployments.canary import (
     CanaryLimits,
+    CanaryPaused,
     answered,
     canary_limits,
     champion_of,
@@ -51,6 +52,9 @@ def roll_out(job: JobContext) -> dict[str, Any]:
         return _result(deployment)
     try:
         _carry(job, deployment)
+    except CanaryPaused as paused:
+        _note(deployment, str(paused))
+        raise Wait(str(paused), seconds=LOOK_SECONDS) from paused
     except Wait as waiting:
         _note(deployment, str(waiting))
         raise
@@ -124,8 +128,7 @@ def _held(job: JobContext, canary: Canary) -> bool:
         raise checks.Unfit(f"With {share} % of the callers: {reason}")
     _wait_while_hidden(canary.deployment)
     if canary.state == CanaryState.PAUSED:
-        message = f"Paused at {share} % of the callers: {canary.pause_reason}"
-        raise Wait(message, seconds=LOOK_SECONDS)
+        raise CanaryPaused(canary)
     if missing := still_missing(canary, traffic, now):
         message = f"With {share} % of the callers: so far {missing}."
         raise Wait(message, seconds=LOOK_SECONDS)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from deployments import trail_events
 from deployments.actions.finish_rollout import fail_rollout
-from deployments.canary import CanaryLimits, answered, measure_step
+from deployments.canary import CanaryLimits, CanaryPaused, answered, step_row, step_traffic
 from deployments.choices import CanaryState, DeploymentStatus
 from deployments.models import Canary, Deployment
 from deployments.policies import may_abort_canary, may_pause_canary, may_resume_canary
@@ -58,13 +58,18 @@ def begin_canary(
 
 @transaction.atomic
 def widen_canary(*, canary: Canary, actor: User | None) -> Canary:
-    """On to the next share, after a step that held. Raises Conflict when it moved meanwhile."""
+    """On to the next share, after a step that held.
+
+    Raises CanaryPaused, or Conflict when it ended or moved on meanwhile.
+    """
     step = canary.step
     canary = _locked(canary)
+    if canary.state == CanaryState.PAUSED:
+        raise CanaryPaused(canary)
     if canary.state != CanaryState.RUNNING or canary.step != step:
-        raise Conflict("The canary was paused, ended or moved on meanwhile.")
+        raise Conflict("The canary ended or moved on meanwhile.")
     now = timezone.now()
-    measured = measure_step(canary, now)
+    measured = step_row(canary, step_traffic(canary, now), now)
     share = canary.limits["steps"][step + 1]
     canary.measured = [*canary.measured, measured]
     canary.step = step + 1

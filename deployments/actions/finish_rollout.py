@@ -10,7 +10,7 @@ from django.utils import timezone
 from deployments import trail_events
 from deployments.actions.begin_rollout import shadow_limits
 from deployments.actions.windows import close_window, open_window
-from deployments.canary import measure_step
+from deployments.canary import CanaryPaused, step_row, step_traffic
 from deployments.choices import CanaryState, DeploymentStatus
 from deployments.mlflow_runs import ACTIVATED, FAILED, ask_for_run
 from deployments.models import Canary, Deployment
@@ -32,7 +32,7 @@ def activate(*, deployment: Deployment, actor: User | None, health: str) -> Depl
     """Stage, deployment and traffic change together, after the health check.
 
     `health` says what was checked. The gateway reads the new routes within about a second; the
-    deployment before stays warm. Raises Conflict or Refused, with nothing changed.
+    deployment before stays warm. Raises CanaryPaused, Conflict or Refused, with nothing changed.
     """
     deployment = _locked(deployment)
     promotion = deployment.promotion
@@ -98,7 +98,10 @@ def _end_canary(deployment: Deployment, state: CanaryState) -> None:
     deployment.canary_share, now = 0, timezone.now()
     canary = Canary.objects.select_for_update().filter(deployment=deployment).first()
     if canary is not None:
-        canary.measured = [*canary.measured, measure_step(canary, now)]
+        if canary.state == CanaryState.PAUSED and state == CanaryState.DONE:
+            raise CanaryPaused(canary)
+        measured = step_row(canary, step_traffic(canary, now), now)
+        canary.measured = [*canary.measured, measured]
         canary.state, canary.ended_at = state, now
         canary.save(update_fields=["measured", "state", "ended_at"])
 

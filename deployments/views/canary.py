@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from deployments.canary import measure_step, step_traffic, still_missing
+from deployments.canary import step_row, step_traffic, still_missing
 from deployments.models import Canary
 
 
@@ -31,8 +31,9 @@ def canary_steps(canary: Canary, now: datetime) -> list[StepRow]:
     """All steps: those that ended as they were kept, the present one as it is measured now."""
     rows = [_row(each, "past") for each in canary.measured]
     if canary.is_under_way:
-        missing = still_missing(canary, step_traffic(canary, now), now)
-        rows.append(_row(measure_step(canary, now), "now", missing))
+        traffic = step_traffic(canary, now)
+        missing = still_missing(canary, traffic, now)
+        rows.append(_row(step_row(canary, traffic, now), "now", missing))
     later = canary.limits["steps"][len(rows) :]
     return [*rows, *(StepRow(share, "later") for share in later)]
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from django.db import IntegrityError
 from django.utils import timezone
 
+from deployments import rollout
 from deployments.actions.canary import abort_canary, begin_canary, pause_canary, resume_canary
 from deployments.canary import canary_limits
 from deployments.choices import CanaryState, DeploymentStatus, Strategy
 from deployments.gateway.database import DatabaseRoutes
 from deployments.gateway.routes import ACTIVE, CANARY, SHADOW, STANDBY
 from deployments.models import Canary, Deployment
+from deployments.queries import Traffic
 from e2i_site.core.errors import Conflict, InvalidInput, Refused
 from e2i_site.jobs.models import Job
 from e2i_site.trail.models import TrailEntry
@@ -34,7 +37,7 @@ from tests.factories.registry import EntryFactory, ModelFactory
 
 # A job renews its lease from a thread of its own, so its rows must be committed.
 pytestmark = pytest.mark.django_db(transaction=True)
-LIMITS = {"steps": [10, 50], "minutes": 0, "requests": 60}
+LIMITS: dict[str, Any] = {"steps": [10, 50], "minutes": 0, "requests": 60}
 
 
 @dataclass
@@ -247,6 +250,32 @@ def test_while_mlflow_hides_the_model_it_stays_at_its_share(way: Way) -> None:
     way.answers(60, errors=60)
     way.look()
     assert way.promotion()[0] == PromotionState.FAILED
+
+
+@pytest.mark.parametrize("step", [0, 1])
+def test_who_pauses_it_just_when_it_would_go_on_is_not_too_late(
+    way: Way, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Neither before it widens nor before it switches."""
+    judge = rollout.still_missing
+
+    def pause_then(canary: Canary, traffic: Traffic, now: datetime) -> str:
+        missing = judge(canary, traffic, now)
+        if canary.step == step and not missing and canary.state == CanaryState.RUNNING:
+            pause_canary(canary=canary, actor=way.people.deployer, reason="Wait.")
+        return missing
+
+    monkeypatch.setattr(rollout, "still_missing", pause_then)
+    for _ in range(step + 1):
+        way.answers(60)
+        job = way.look()
+    assert job.state == "waiting"
+    assert way.deployment.canary_share == LIMITS["steps"][step]
+    assert way.promotion() == (
+        PromotionState.APPROVED,
+        f"Paused at {LIMITS['steps'][step]} % of the callers: Wait.",
+    )
+    assert len(way.canary.measured) == step
 
 
 def test_an_emergency_stop_ends_it_at_once(way: Way) -> None:
