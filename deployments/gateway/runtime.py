@@ -119,16 +119,18 @@ class Gateway:
         canary = endpoint.canary
         if canary is None or 100 * random() >= canary.target.share:  # noqa: S311  no secret
             return await self._active(endpoint, endpoint.active, body, content_type)
+        started, refused = time.perf_counter(), 0.0
         try:
             # No copy of it: the shadow there is the canary's own version.
             return canary.target, await self._measured(canary, body, content_type), {}
         except (BadRequest, UnsupportedMediaType):
-            refused = True  # by the caller's fault, unless the active version takes it
+            # By the caller's fault, unless the active version takes it.
+            refused = time.perf_counter() - started
         except (ModelFailed, Busy):
-            refused = False
+            pass
         target, content, more = await self._active(endpoint, endpoint.active, body, content_type)
         if refused:
-            self.meter.answered(canary.target.deployment, 0.0, failed=True)
+            self.meter.answered(canary.target.deployment, refused, failed=True)
         return target, content, {**more, "E2I-Canary": "passed over"}
 
     async def _active(
